@@ -1,1 +1,8 @@
-//! Lamplighter.
+//! Lamplighter: a reconciliation daemon for ephemeral, per-user child apps on AWS.
+//!
+//! A pass goes through four stages, each a module: [`inventory`] observes, [`planner`] decides,
+//! [`executor`] acts and [`recorder`] records. `ARCHITECTURE.md` has the code map and the invariants.
+
+pub mod cloud;
+pub mod model;
+pub mod planner;

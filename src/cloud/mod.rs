@@ -1,0 +1,192 @@
+//! The edge: small traits in our own words, and the adapters that carry them out on AWS. No SDK type leaves
+//! this module, and nothing in it decides.
+//!
+//! A method that changes something may have taken effect although it returned an error; only
+//! [`Error::Rejected`] and its kin say that it did not.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::model::blueprint::BuildRequest;
+use crate::model::claim::{Claim, ClaimKey};
+use crate::model::history::Event;
+use crate::model::memory::Memory;
+use crate::model::name::{AppId, BuildId, ClusterName, OperationId, ResourceName};
+use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TargetGroup};
+use crate::model::row::Row;
+
+mod error;
+pub use error::{Error, Result};
+
+pub mod aws;
+pub mod codebuild;
+pub mod dynamodb;
+pub mod ecs;
+pub mod elb;
+pub mod probe;
+
+/// The desired table: what the portal wants.
+#[async_trait]
+pub trait DesiredStore: Send + Sync {
+    /// One row, read consistently.
+    async fn row(&self, id: &AppId) -> Result<Option<Row>>;
+    /// Every row, read consistently, in pages of 1 MB. All pages or an error, never a part.
+    async fn rows(&self) -> Result<Rows>;
+    /// Writes a whole row; used by our own API, through the same table as the portal.
+    async fn put_row(&self, row: &Row) -> Result<()>;
+    /// Deletes a row; it is no error when it was gone.
+    async fn delete_row(&self, id: &AppId) -> Result<()>;
+}
+
+/// A complete reading of the desired table.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Rows by id.
+    pub rows: BTreeMap<AppId, Row>,
+    /// How many keys were too long to remember an app by.
+    pub unreadable: usize,
+}
+
+/// The state table: what we remember, the gates and the claims.
+#[async_trait]
+pub trait StateStore: Send + Sync {
+    /// The memory of one app, read consistently.
+    async fn memory(&self, id: &AppId) -> Result<Option<Memory>>;
+    /// Everything in the table, read consistently. All pages or an error, never a part.
+    async fn snapshot(&self) -> Result<StateSnapshot>;
+    /// Who holds these claims, read consistently.
+    async fn claims(&self, keys: &[ClaimKey]) -> Result<ClaimHolders>;
+    /// The gate of an operation, read consistently; `None` when there is no such item.
+    async fn gate(&self, operation: &OperationId) -> Result<Option<Gate>>;
+    /// Closes a gate unless a build holds it, and says how it then stands. `None`: there is no such item.
+    async fn close_gate(&self, operation: &OperationId) -> Result<Option<Gate>>;
+    /// Carries out all of `write`, or nothing of it.
+    async fn write(&self, write: &Write) -> std::result::Result<(), WriteError>;
+    /// The newest events of an app, newest first.
+    async fn events(&self, id: &AppId, limit: u32) -> Result<Vec<Event>>;
+    /// When an operator last approved a mass deletion.
+    async fn deletions_approved_at(&self) -> Result<Option<Timestamp>>;
+    /// Approves every deletion seen up to `at`.
+    async fn approve_deletions(&self, at: Timestamp) -> Result<()>;
+}
+
+/// A complete reading of the state table.
+#[derive(Clone, Debug, Default)]
+pub struct StateSnapshot {
+    /// Memories by app.
+    pub memories: BTreeMap<AppId, Memory>,
+    /// Gates by operation.
+    pub gates: BTreeMap<OperationId, Gate>,
+    /// Claims by key.
+    pub claims: BTreeMap<ClaimKey, Claim>,
+    /// When an operator last approved a mass deletion.
+    pub deletions_approved_at: Option<Timestamp>,
+    /// Items that could not be read as what their key says, with the reason. Their apps stay unknown.
+    pub unreadable: BTreeMap<String, String>,
+}
+
+/// One change of the state table: all of it happens, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The memory to store; its `version` is already the new one.
+    pub memory: Memory,
+    /// The version that must be there now; zero: there must be none.
+    pub expected_version: u64,
+    /// Whether the memory is deleted instead of stored.
+    pub forget: bool,
+    /// History to append.
+    pub events: Vec<Event>,
+    /// The gate to create, which must not exist.
+    pub open_gate: Option<OperationId>,
+    /// Claims to take; each must be free or already this app's.
+    pub take: Vec<ClaimKey>,
+    /// Claims to give back; each must be this app's or gone.
+    pub release: Vec<ClaimKey>,
+    /// When settled gates may be forgotten: set as expiry on this operation's gate.
+    pub expire_gate: Option<(OperationId, Timestamp)>,
+    /// When this is written, for the claims' `since`.
+    pub at: Timestamp,
+}
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody else wrote the memory since it was read: look again.
+    #[error("the memory of this app was changed by somebody else")]
+    VersionConflict,
+    /// A claim belongs to another app: look again and refuse.
+    #[error("{key} is held by another app")]
+    ClaimTaken {
+        /// Which claim.
+        key: ClaimKey,
+        /// Who holds it, if the answer said so.
+        holder: Option<Claim>,
+    },
+    /// Anything else. It may have happened all the same.
+    #[error(transparent)]
+    Other(#[from] Error),
+}
+
+/// CodeBuild.
+#[async_trait]
+pub trait Builds: Send + Sync {
+    /// Starts the build of a frozen request, or finds it started.
+    async fn start(&self, request: &BuildRequest) -> Result<BuildId>;
+    /// Looks at builds, 100 in a call. Every id asked for is in the answer; where a call failed, as unknown.
+    async fn look(&self, ids: &[BuildId]) -> BTreeMap<BuildId, Observed<Build>>;
+    /// Asks a build to stop; it is no error when it has ended.
+    async fn stop(&self, id: &BuildId) -> Result<()>;
+}
+
+/// ECS.
+#[async_trait]
+pub trait Services: Send + Sync {
+    /// Looks at services by exact name, 10 in a call. Every name asked for is in the answer; where a call
+    /// failed, as unknown. INACTIVE counts as absent, DRAINING as present.
+    async fn look(
+        &self,
+        cluster: &ClusterName,
+        names: &[ResourceName],
+    ) -> BTreeMap<ResourceName, Observed<Service>>;
+    /// The names of every service of a cluster that is not DRAINING, 100 in a page. All pages or an error.
+    async fn list(&self, cluster: &ClusterName) -> Result<Vec<ResourceName>>;
+    /// Sets how many tasks a service should have.
+    async fn scale(&self, cluster: &ClusterName, name: &ResourceName, tasks: u32) -> Result<()>;
+    /// The newest task of a service that stopped by itself, if ECS still knows one.
+    async fn stopped_task(&self, cluster: &ClusterName, name: &ResourceName) -> Result<Option<StoppedTask>>;
+}
+
+/// Load balancing.
+#[async_trait]
+pub trait Routes: Send + Sync {
+    /// Looks at target groups by exact name, without their targets. Every name asked for is in the answer.
+    async fn groups(&self, names: &[String]) -> BTreeMap<String, Observed<TargetGroup>>;
+    /// Looks at one target group with its targets: one call each, so not for a whole fleet.
+    async fn group_with_targets(&self, name: &str) -> Observed<TargetGroup>;
+}
+
+/// The app itself, over HTTP.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// Asks the health URL, with a limit on time and size.
+    async fn probe(&self, url: &str) -> Observed<Probe>;
+}
+
+/// Every edge the controller uses, together.
+#[derive(Clone)]
+pub struct Cloud {
+    /// The desired table.
+    pub desired: std::sync::Arc<dyn DesiredStore>,
+    /// The state and events tables.
+    pub state: std::sync::Arc<dyn StateStore>,
+    /// CodeBuild.
+    pub builds: std::sync::Arc<dyn Builds>,
+    /// ECS.
+    pub services: std::sync::Arc<dyn Services>,
+    /// Load balancing.
+    pub routes: std::sync::Arc<dyn Routes>,
+    /// The apps themselves.
+    pub prober: std::sync::Arc<dyn Prober>,
+}

@@ -1,0 +1,137 @@
+//! Claims: the items whose existence makes a slot, a host name or a resource name somebody's.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::name::{AppId, AppName, HostName, ResourceName, User};
+
+/// What "one instance per user" counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// One live instance for a user, whatever the app.
+    #[default]
+    User,
+    /// One live instance for a user and app.
+    UserApp,
+}
+
+/// The key of a claim in the state table: `slot#…`, `host#…` or `name#…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClaimKey(String);
+
+impl ClaimKey {
+    /// The slot of a user. Parts are escaped, so that `a#b` + `c` and `a` + `b#c` stay two slots.
+    pub fn slot(scope: Scope, user: &User, app: &AppName) -> Self {
+        match scope {
+            Scope::User => Self(format!("slot#{}", escape(user.as_str()))),
+            Scope::UserApp => Self(format!("slot#{}#{}", escape(user.as_str()), escape(app.as_str()))),
+        }
+    }
+
+    /// The claim on a host name.
+    pub fn host(host: &HostName) -> Self {
+        Self(format!("host#{host}"))
+    }
+
+    /// The claim on a resource name.
+    pub fn resource(name: &ResourceName) -> Self {
+        Self(format!("name#{name}"))
+    }
+
+    /// A key read back from the table, if it is one of a claim.
+    pub fn from_key(key: &str) -> Option<Self> {
+        ["slot#", "host#", "name#"]
+            .iter()
+            .any(|p| key.starts_with(p))
+            .then(|| Self(key.to_owned()))
+    }
+
+    /// The key itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is a claim on a slot.
+    pub fn is_slot(&self) -> bool {
+        self.0.starts_with("slot#")
+    }
+}
+
+impl fmt::Display for ClaimKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn escape(part: &str) -> String {
+    part.replace('%', "%25").replace('#', "%23")
+}
+
+/// Who holds a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The app that holds it.
+    pub app: AppId,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The identity an app claims together: its slot, host name and resource name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The owner.
+    pub user: User,
+    /// The catalogue entry.
+    pub app: AppName,
+    /// The whole host name.
+    pub host_name: HostName,
+    /// What AWS resources are called.
+    pub resource_name: ResourceName,
+    /// The slot it takes.
+    pub slot: ClaimKey,
+}
+
+impl Identity {
+    /// The identity of an app under a scope.
+    pub fn new(scope: Scope, user: User, app: AppName, host_name: HostName) -> Self {
+        let slot = ClaimKey::slot(scope, &user, &app);
+        let resource_name = ResourceName::for_host(&host_name);
+        Self {
+            user,
+            app,
+            host_name,
+            resource_name,
+            slot,
+        }
+    }
+
+    /// The claims on names, which last until the row is gone too.
+    pub fn name_keys(&self) -> [ClaimKey; 2] {
+        [
+            ClaimKey::host(&self.host_name),
+            ClaimKey::resource(&self.resource_name),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn slots_of_different_users_and_apps_never_meet() {
+        let slot = |user: &str, app: &str| {
+            ClaimKey::slot(Scope::UserApp, &User::parse(user).unwrap(), &AppName::new(app))
+        };
+        assert_ne!(slot("a#b", "c"), slot("a", "b#c"));
+        assert_ne!(slot("a%23b", "c"), slot("a#b", "c"));
+        let whole = ClaimKey::slot(Scope::User, &User::parse("a#b").unwrap(), &AppName::new("c"));
+        assert_ne!(whole, slot("a", "b"));
+    }
+}

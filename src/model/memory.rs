@@ -1,0 +1,260 @@
+//! What Lamplighter remembers of an app: the item `app#<id>` of the state table, written only by us and
+//! only on the condition that its `version` is still the one that was read.
+//!
+//! Memory holds what cannot be observed again: what was asked and when, what was accepted, which operation
+//! may have a build past its gate. `status` rides along for readers; no decision reads it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::blueprint::{Blueprint, BuildKind, BuildRequest};
+use super::claim::{ClaimKey, Identity};
+use super::name::{AppId, BuildId, OperationId};
+use super::observed::{BuildFailure, StoppedTask};
+use super::row::{Desired, Problem};
+use super::status::Status;
+
+/// The record of one app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// The app.
+    pub id: AppId,
+    /// Raised by one on every write; zero means never stored.
+    pub version: u64,
+    /// The latest request and its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// The last spec that was accepted. It runs on while a newer one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
+    /// Names and slot this app claims, and which of the claims it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holding: Option<Holding>,
+    /// What AWS may hold of this app: set once a build has passed its gate, taken away once a destroy was
+    /// verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Deployment>,
+    /// The current or last operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// Failures in a row, of one kind of build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
+    /// Since when the latest request has been refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_since: Option<Timestamp>,
+    /// Since when looks have not found the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_gone_since: Option<Timestamp>,
+    /// Since when looks have not found the service (or have found it, where it should be gone: see
+    /// `planner::service`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_absent_since: Option<Timestamp>,
+    /// Since when the target group has been missing or attached to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_lost_since: Option<Timestamp>,
+    /// The boundary, expiry or lifetime whose stop has begun. An exemption given later does not undo it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Timestamp>,
+    /// The last task that stopped by itself. AWS forgets it within the hour, so it is kept when seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_task: Option<StoppedTask>,
+    /// When nothing was left to do for an app whose row is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_since: Option<Timestamp>,
+    /// What readers are told. A stable read contract; no decision reads it.
+    pub status: Status,
+}
+
+/// The latest change of what is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// What makes two requests the same; see [`super::row::Row::fingerprint`].
+    pub fingerprint: String,
+    /// The earlier of the row's `requestedAt` and when we first saw it, so that a date in the future cannot
+    /// dodge the end of the day.
+    pub at: Timestamp,
+    /// The portal's generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+}
+
+/// A spec that passed every check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// What was wanted.
+    pub desired: Desired,
+    /// The deployment it asks for.
+    pub blueprint: Blueprint,
+    /// The zone that overrides the schedule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The schedule that ends its day; copied by name, never by time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Its exemption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Timestamp>,
+    /// Its hard end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Claims this app holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holding {
+    /// What they are claims on. Held as long as this record is there: host and resource name.
+    pub identity: Identity,
+    /// Whether the slot is held too. It is given back after a verified destroy, before the names.
+    pub slot: bool,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Holding {
+    /// Every claim key that is held.
+    pub fn keys(&self) -> Vec<ClaimKey> {
+        let mut keys = self.identity.name_keys().to_vec();
+        if self.slot {
+            keys.push(self.identity.slot.clone());
+        }
+        keys
+    }
+}
+
+/// What was applied, or may have been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// The blueprint of the newest build that passed its gate.
+    pub blueprint: Blueprint,
+    /// Whether that build succeeded. If not, AWS may hold any part of it.
+    pub complete: bool,
+    /// When that build was settled.
+    pub at: Timestamp,
+}
+
+/// One intent to run one build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Its id: token, gate and environment value.
+    pub id: OperationId,
+    /// Which way it goes.
+    pub kind: BuildKind,
+    /// What it works on.
+    pub blueprint: Blueprint,
+    /// The frozen request.
+    pub request: BuildRequest,
+    /// When it was intended.
+    pub intended_at: Timestamp,
+    /// The build that runs it, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<BuildId>,
+    /// Why it should no longer run, if so. Set before the gate is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<String>,
+    /// A definite refusal of `StartBuild` that will not pass by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_error: Option<String>,
+    /// Set once, and never taken back: from then on no build of this operation runs past its gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settled {
+    /// When we knew.
+    pub at: Timestamp,
+    /// What it came to.
+    pub outcome: Ending,
+}
+
+/// What a settled operation came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ending {
+    /// Its gate was closed before any build passed: nothing was applied, nor ever will be.
+    Abandoned,
+    /// The build that held the gate succeeded.
+    Succeeded,
+    /// The build that held the gate ended otherwise; anything may have been applied.
+    Failed(BuildFailure),
+    /// Its build ended before it passed the gate: nothing was applied.
+    NeverRan(BuildFailure),
+    /// The build that held the gate is not known to CodeBuild any more.
+    Lost,
+}
+
+impl Operation {
+    /// Whether a build of it may still run or be running past its gate.
+    pub fn in_flight(&self) -> bool {
+        self.settled.is_none()
+    }
+}
+
+/// Failures of one kind of build, in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    /// Which kind fails.
+    pub kind: BuildKind,
+    /// How often in a row.
+    pub count: u32,
+    /// The newest, for people.
+    pub message: String,
+    /// Not before then again.
+    pub retry_at: Timestamp,
+}
+
+impl Memory {
+    /// The memory of an app nobody has seen before.
+    pub fn new(id: AppId) -> Self {
+        Self {
+            id,
+            version: 0,
+            request: None,
+            accepted: None,
+            holding: None,
+            deployment: None,
+            operation: None,
+            failures: None,
+            refused_since: None,
+            row_gone_since: None,
+            service_absent_since: None,
+            route_lost_since: None,
+            stopped_at: None,
+            stopped_task: None,
+            over_since: None,
+            status: Status::default(),
+        }
+    }
+
+    /// The operation that is not settled, if there is one.
+    pub fn in_flight(&self) -> Option<&Operation> {
+        self.operation.as_ref().filter(|operation| operation.in_flight())
+    }
+
+    /// The blueprint whose service is to be looked at: of the operation in flight, else of the deployment,
+    /// else of what was accepted.
+    pub fn blueprint(&self) -> Option<&Blueprint> {
+        self.in_flight()
+            .map(|operation| &operation.blueprint)
+            .or_else(|| self.deployment.as_ref().map(|deployment| &deployment.blueprint))
+    }
+}
+
+/// Why a row is refused: `Accepted=False`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// CamelCase.
+    pub reason: &'static str,
+    /// What is wrong, each with its way out.
+    pub problems: Vec<Problem>,
+}

@@ -1,0 +1,19 @@
+//! Plain data, shared by every stage: what a row asks for, what AWS shows, what we remember, what we tell.
+//!
+//! Nothing here awaits, reads a clock, draws randomness or names an SDK type. Read `row` (what is asked),
+//! `observed` (what is there), `memory` (what we know we did), `policy` (what the operator allows) and
+//! `status` (what we tell people), in that order.
+
+pub mod backoff;
+pub mod blueprint;
+pub mod claim;
+pub mod history;
+pub mod memory;
+pub mod name;
+pub mod observed;
+pub mod policy;
+pub mod row;
+pub mod schedule;
+pub mod status;
+
+pub use jiff::{SignedDuration, Timestamp};

@@ -1,0 +1,242 @@
+//! What the operator allows: the configuration after validation, as plain values the planner reads.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::backoff::Backoff;
+use super::claim::Scope;
+use super::name::{AppName, ClusterName, ProjectName};
+use super::schedule::Schedule;
+
+/// Everything the planner may consult besides the app itself.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The apps that can be asked for.
+    pub catalogue: BTreeMap<AppName, CatalogueEntry>,
+    /// Named schedules.
+    pub schedules: BTreeMap<String, Schedule>,
+    /// What "one instance per user" counts.
+    pub scope: Scope,
+    /// How long a `keepUntil` may put off the end of the day, from the request on.
+    pub keep_max: SignedDuration,
+    /// Delays and patience.
+    pub timing: Timing,
+    /// After how many failed deployments in a row an app stalls.
+    pub max_attempts: u32,
+    /// Names of the build's environment variables.
+    pub build_env: BuildEnv,
+    /// The state table, which a build is told because its gate is there.
+    pub state_table: String,
+}
+
+/// One app that can be asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogueEntry {
+    /// Its name.
+    pub name: AppName,
+    /// The CodeBuild project that applies.
+    pub deploy_project: ProjectName,
+    /// The CodeBuild project that destroys; often the same one.
+    pub destroy_project: ProjectName,
+    /// The cluster its service runs in.
+    pub cluster: ClusterName,
+    /// The domain below which host names are made.
+    pub domain: String,
+    /// The URL people get, with `{host_name}` and `{resource_name}` filled in.
+    pub url: Template,
+    /// What is appended to the URL to ask whether the app answers.
+    pub health_path: String,
+    /// The name of its target group, if it has one.
+    pub target_group: Option<Template>,
+    /// Parameters a row may pass, by name.
+    pub parameters: BTreeMap<String, ParameterRule>,
+    /// How long a build may run: CodeBuild allows 5 to 2160 minutes.
+    pub build_timeout_minutes: u16,
+    /// How long a build may queue: CodeBuild allows 5 to 480 minutes.
+    pub queue_timeout_minutes: u16,
+    /// How many tasks a running app has.
+    pub tasks: u32,
+    /// The schedule that ends its day.
+    pub schedule: Option<String>,
+    /// The longest an app lives after its last request, whatever its exemptions.
+    pub max_lifetime: Option<SignedDuration>,
+}
+
+/// Text with `{host_name}` and `{resource_name}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Template(String);
+
+impl Template {
+    /// Takes a template; the error names a placeholder that is not known.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut rest = text;
+        while let Some(start) = rest.find('{') {
+            let Some(len) = rest[start..].find('}') else {
+                return Err("has a { without its }".to_owned());
+            };
+            let name = &rest[start + 1..start + len];
+            if !matches!(name, "host_name" | "resource_name") {
+                return Err(format!(
+                    "uses {{{name}}}; known are {{host_name}} and {{resource_name}}"
+                ));
+            }
+            rest = &rest[start + len + 1..];
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text with both names filled in.
+    pub fn fill(&self, host_name: &str, resource_name: &str) -> String {
+        self.0
+            .replace("{host_name}", host_name)
+            .replace("{resource_name}", resource_name)
+    }
+}
+
+/// What a parameter of a row must look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParameterRule {
+    /// The most bytes its value may have.
+    pub max_bytes: usize,
+    /// If not empty, the only values it may have.
+    pub one_of: Vec<String>,
+    /// Whether a row must bring it.
+    pub required: bool,
+    /// The value when a row does not bring it.
+    pub default: Option<String>,
+}
+
+/// Names of the environment variables a build is given. A buildspec that already exists may use others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildEnv {
+    /// `apply` or `destroy`.
+    pub action: String,
+    /// The whole host name.
+    pub host_name: String,
+    /// The name of AWS resources.
+    pub resource_name: String,
+    /// The row's id.
+    pub instance_id: String,
+    /// The owner.
+    pub user_id: String,
+    /// The catalogue entry.
+    pub app: String,
+    /// The hash of the accepted spec.
+    pub spec_hash: String,
+}
+
+/// The two names the gate reads; they are not configurable, since `gate.sh` knows them.
+pub const OPERATION_ID_VARIABLE: &str = "LAMPLIGHTER_OPERATION_ID";
+/// See [`OPERATION_ID_VARIABLE`].
+pub const STATE_TABLE_VARIABLE: &str = "LAMPLIGHTER_STATE_TABLE";
+
+impl Default for BuildEnv {
+    fn default() -> Self {
+        Self {
+            action: "ACTION".to_owned(),
+            host_name: "HOST_NAME".to_owned(),
+            resource_name: "RESOURCE_NAME".to_owned(),
+            instance_id: "INSTANCE_ID".to_owned(),
+            user_id: "USER_ID".to_owned(),
+            app: "APP".to_owned(),
+            spec_hash: "SPEC_HASH".to_owned(),
+        }
+    }
+}
+
+/// Delays and patience. `lamplighter dev` shortens them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    /// How far apart two looks must be before "not there" is believed.
+    pub confirm_absence: SignedDuration,
+    /// How long after a successful build its service may still be invisible. AWS: ECS reads can be stale,
+    /// and the advice is to keep asking for up to five minutes.
+    pub appear_grace: SignedDuration,
+    /// How long a refused row is looked at again by itself.
+    pub refusal_window: SignedDuration,
+    /// How often it is looked at within that window.
+    pub refusal_recheck: SignedDuration,
+    /// How long an app may take from a finished build to Ready before it counts as stuck.
+    pub ready_deadline: SignedDuration,
+    /// How much longer than its own timeouts a build may take before it is stopped.
+    pub build_overrun: SignedDuration,
+    /// Between failed deployments.
+    pub deploy_retry: Backoff,
+    /// Between failed destroys, which are retried for ever.
+    pub destroy_retry: Backoff,
+    /// How long memory of an app stays after its row is gone and all is settled.
+    pub memory_retention: SignedDuration,
+}
+
+/// How long CodeBuild honours an idempotency token. AWS: "valid for five minutes".
+pub const TOKEN_LIFE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Longer than any build can live. AWS: at most 36 hours of build after 8 hours in the queue.
+pub const LONGEST_BUILD_LIFE: SignedDuration = SignedDuration::from_hours(45);
+
+impl Timing {
+    /// The defaults of a production daemon.
+    pub const DEFAULT: Timing = Timing {
+        confirm_absence: SignedDuration::from_secs(60),
+        appear_grace: SignedDuration::from_mins(5),
+        refusal_window: SignedDuration::from_mins(15),
+        refusal_recheck: SignedDuration::from_secs(30),
+        ready_deadline: SignedDuration::from_mins(15),
+        build_overrun: SignedDuration::from_mins(5),
+        deploy_retry: Backoff {
+            initial: SignedDuration::from_secs(15),
+            max: SignedDuration::from_mins(15),
+            multiplier: 2.0,
+        },
+        destroy_retry: Backoff {
+            initial: SignedDuration::from_secs(30),
+            max: SignedDuration::from_hours(1),
+            multiplier: 2.0,
+        },
+        memory_retention: SignedDuration::from_hours(30 * 24),
+    };
+}
+
+/// Whether rows that are gone may be acted on; decided by the last complete sweep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Deletions {
+    /// No complete sweep has judged yet.
+    #[default]
+    Unjudged,
+    /// A sweep that began then saw no mass disappearance: rows gone before it are gone.
+    Clear {
+        /// When the sweep began to read rows.
+        as_of: Timestamp,
+    },
+    /// Too many rows vanished at once.
+    Held {
+        /// How many are gone.
+        vanished: usize,
+        /// Of how many that were known.
+        known: usize,
+        /// Since when the hold stands.
+        since: Timestamp,
+    },
+}
+
+/// Whether a build may be started now; decided by admission.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Admission {
+    /// Nobody asked yet: plan as if it may, and ask before acting.
+    #[default]
+    Unasked,
+    /// It may.
+    Granted,
+    /// It has to wait.
+    Waiting {
+        /// Its place in the line, from 1.
+        place: usize,
+        /// Why the line does not move.
+        reason: String,
+        /// When to ask again at the latest.
+        until: Timestamp,
+    },
+}

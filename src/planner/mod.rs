@@ -1,0 +1,2 @@
+//! DECIDE: what to do about one app, as a pure function.
+pub mod plan;

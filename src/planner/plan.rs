@@ -1,0 +1,140 @@
+//! What a decision looks like: data that leaves the executor nothing to choose.
+
+use jiff::Timestamp;
+
+use crate::model::blueprint::{BuildKind, BuildRequest};
+use crate::model::claim::ClaimKey;
+use crate::model::memory::Memory;
+use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName};
+use crate::model::observed::TargetGroup;
+use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TagLook};
+use crate::model::policy::{Admission, Deletions};
+use crate::model::row::Row;
+
+/// Everything known of one app at one time.
+#[derive(Clone, Debug)]
+pub struct AppView {
+    /// The app.
+    pub id: AppId,
+    /// Its desired row.
+    pub row: Observed<Row>,
+    /// What we remember of it.
+    pub memory: Observed<Memory>,
+    /// The gate of the operation in flight.
+    pub gate: Observed<Gate>,
+    /// The build that holds that gate, else the one that was started for it.
+    pub build: Observed<Build>,
+    /// Its service, by exact name.
+    pub service: Observed<Service>,
+    /// Services that carry its tag, from the last complete listing of its cluster.
+    pub tagged: Observed<TagLook>,
+    /// Its target group, if its blueprint has one.
+    pub target_group: Observed<TargetGroup>,
+    /// Whether it answers.
+    pub probe: Observed<Probe>,
+    /// The newest task that stopped by itself.
+    pub stopped_task: Observed<StoppedTask>,
+    /// Who holds the claims it would take.
+    pub claims: Observed<ClaimHolders>,
+    /// Whether rows that are gone may be acted on.
+    pub deletions: Deletions,
+    /// Whether a build may be started.
+    pub admission: Admission,
+    /// Randomness for this pass.
+    pub entropy: Entropy,
+}
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a plan that is not carried out decides nothing"]
+pub struct Plan {
+    /// What to do: at most one thing, so that each call acts on a fresh look. What follows from it is
+    /// decided by the next pass, which is also what a restart after a crash would do.
+    pub action: Option<Action>,
+    /// The memory as it should be now, `status` included. Unchanged: nothing is written.
+    pub memory: Memory,
+    /// Claims to give back together with that memory.
+    pub release: Vec<ClaimKey>,
+    /// Whether the memory is to be forgotten.
+    pub forget: bool,
+    /// The rule that decided and what it came to.
+    pub decision: Decision,
+    /// When to look again.
+    pub requeue: Requeue,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Record an intent: the new operation is in the plan's memory. One transaction takes the claims,
+    /// creates the gate and stores the memory.
+    Intend {
+        /// The operation, whose gate is created.
+        operation: OperationId,
+        /// What kind of build it is.
+        kind: BuildKind,
+        /// How urgent.
+        class: Class,
+        /// Claims to take with it.
+        take: Vec<ClaimKey>,
+    },
+    /// Send the frozen request.
+    StartBuild {
+        /// The request.
+        request: Box<BuildRequest>,
+    },
+    /// Close the gate of an operation, unless a build holds it.
+    CloseGate {
+        /// The operation.
+        operation: OperationId,
+    },
+    /// Stop a build that cannot do anything useful any more.
+    StopBuild {
+        /// The build.
+        build: BuildId,
+    },
+    /// Set how many tasks a service should have.
+    Scale {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The service.
+        service: ResourceName,
+        /// How many.
+        tasks: u32,
+    },
+}
+
+/// How urgent a build is; admission serves them in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A destroy that is due.
+    Teardown,
+    /// A person asked.
+    Human,
+    /// Something is to be mended.
+    Repair,
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requeue {
+    /// At once: this pass did something that the next one follows up.
+    Now,
+    /// With the next batched look at apps under way.
+    Progress,
+    /// At that time, unless a sweep comes first.
+    At(Timestamp),
+    /// When something changes or the next sweep comes.
+    Sweep,
+}
+
+/// Why the plan is what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The rule, for example `Curfew`.
+    pub rule: &'static str,
+    /// What it came to, for example `WaitingForBuild`.
+    pub reason: &'static str,
+    /// The same for people.
+    pub message: String,
+}
