@@ -4,5 +4,6 @@
 //! [`executor`] acts and [`recorder`] records. `ARCHITECTURE.md` has the code map and the invariants.
 
 pub mod cloud;
+pub mod config;
 pub mod model;
 pub mod planner;
