@@ -3,6 +3,8 @@
 //! A pass goes through four stages, each a module: [`inventory`] observes, [`planner`] decides,
 //! [`executor`] acts and [`recorder`] records. `ARCHITECTURE.md` has the code map and the invariants.
 
+pub mod api;
 pub mod cloud;
+pub mod metrics;
 pub mod model;
 pub mod planner;
