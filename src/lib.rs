@@ -4,6 +4,7 @@
 //! [`executor`] acts and [`recorder`] records. `ARCHITECTURE.md` has the code map and the invariants.
 
 pub mod api;
+pub mod client;
 pub mod cloud;
 pub mod metrics;
 pub mod model;
