@@ -3,7 +3,15 @@
 //! A pass goes through four stages, each a module: [`inventory`] observes, [`planner`] decides,
 //! [`executor`] acts and [`recorder`] records. `ARCHITECTURE.md` has the code map and the invariants.
 
+pub mod api;
+pub mod client;
+pub mod clock;
 pub mod cloud;
 pub mod config;
+pub mod controller;
+pub mod executor;
+pub mod inventory;
+pub mod metrics;
 pub mod model;
 pub mod planner;
+pub mod recorder;

@@ -1,0 +1,289 @@
+//! What goes over the wire, for the server and the CLI alike; `docs/api.md` describes it. Plain data.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use crate::model::row::{Desired, Problem};
+pub use crate::model::status::{BuildStatus, NextChange, Phase, Status};
+
+use super::handle::AppSummary;
+use crate::model::history::Event;
+use crate::model::policy::Deletions;
+use crate::model::row::Row;
+
+/// One app: its row as far as it is legible, and its status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct App {
+    /// Its id.
+    pub id: String,
+    /// Whether there is a row. Without one the app is on its way out, or gone.
+    pub has_row: bool,
+    /// The attributes of its row.
+    #[serde(flatten)]
+    pub row: RowBody,
+    /// What is wrong with the row's own attributes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// The same object as the state table's `status`; null until the app was looked at once.
+    pub status: Option<Status>,
+}
+
+/// The attributes of a row, save its id. Those that are absent or illegible are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowBody {
+    /// The owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The catalogue entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// What is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Desired>,
+    /// The portal's counter of requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// When the user last asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
+    /// The host name asked for; the one it holds is `status.hostName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// What is passed to the build.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// The zone that overrides the schedule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Exempt from the end of the day until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_reason: Option<String>,
+    /// The hard end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Who asked, if not the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+}
+
+/// The answer to a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppList {
+    /// The apps, by id.
+    pub apps: Vec<App>,
+    /// When the sweep began that this rests on. Changes since are in it as far as they were met.
+    pub as_of: Timestamp,
+}
+
+/// The history of an app, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventList {
+    /// The events.
+    pub events: Vec<EventLine>,
+}
+
+/// One line of an app's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventLine {
+    /// A ULID, unique and ordered by time.
+    pub at: String,
+    /// When.
+    pub time: Timestamp,
+    /// The rule that decided.
+    pub rule: String,
+    /// What it came to.
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
+    /// The one-word state afterwards.
+    pub phase: String,
+    /// Who asked, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+}
+
+/// What is held back until a person says so, and what could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holds {
+    /// Deletions, as the last complete sweep judged them.
+    pub deletions: DeletionHold,
+    /// Apps that have no row and are not over: the first 100, by id.
+    pub without_row: Vec<String>,
+    /// When an operator last approved a mass deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_at: Option<Timestamp>,
+    /// Items of the state table that could not be read, by key, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreadable: BTreeMap<String, String>,
+}
+
+/// Whether rows that are gone are acted on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all_fields = "camelCase")]
+pub enum DeletionHold {
+    /// No complete sweep has judged yet; nothing is acted on.
+    Unjudged,
+    /// They are.
+    Clear {
+        /// As of this sweep.
+        as_of: Timestamp,
+    },
+    /// Too many vanished at once; nothing is acted on until an operator approves.
+    Held {
+        /// How many are gone.
+        vanished: usize,
+        /// Of how many that were known.
+        known: usize,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// The answer to an approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Every deletion seen up to then may go on; the next complete sweep acts on it.
+    pub approved_at: Timestamp,
+    /// How many rows were gone.
+    pub vanished: usize,
+    /// Of how many that were known.
+    pub known: usize,
+}
+
+/// A no, by RFC 9457.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemDocument {
+    /// `urn:lamplighter:problem:` and the code.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// The same for every problem of this code.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What kind of no, in a word that stays.
+    pub code: String,
+    /// What it was this time.
+    #[serde(default)]
+    pub detail: String,
+    /// For `invalid-row`: every field that is wrong, with the way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// Whether the daemon does its work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Whether it does.
+    pub ready: bool,
+    /// If not, why.
+    pub reasons: Vec<String>,
+}
+
+impl From<&Row> for RowBody {
+    fn from(row: &Row) -> Self {
+        Self {
+            user: row.user.as_ref().map(ToString::to_string),
+            app: row.app.as_ref().map(ToString::to_string),
+            desired: row.desired,
+            generation: row.generation,
+            requested_at: row.requested_at,
+            host_name: row.host_name.as_ref().map(ToString::to_string),
+            parameters: row.parameters.clone(),
+            time_zone: row.time_zone.clone(),
+            keep_until: row.keep_until,
+            keep_reason: row.keep_reason.clone(),
+            expires_at: row.expires_at,
+            requested_by: row.requested_by.clone(),
+        }
+    }
+}
+
+impl From<&AppSummary> for App {
+    /// An app without a row still shows whose it was, from memory.
+    fn from(summary: &AppSummary) -> Self {
+        let memory = summary.memory.as_ref();
+        let row = summary.row.as_ref().map_or_else(
+            || {
+                let identity = memory
+                    .and_then(|memory| {
+                        memory
+                            .blueprint()
+                            .or(memory.accepted.as_ref().map(|a| &a.blueprint))
+                    })
+                    .map(|blueprint| &blueprint.identity)
+                    .or_else(|| {
+                        memory
+                            .and_then(|memory| memory.holding.as_ref())
+                            .map(|h| &h.identity)
+                    });
+                RowBody {
+                    user: identity.map(|identity| identity.user.to_string()),
+                    app: identity.map(|identity| identity.app.to_string()),
+                    ..RowBody::default()
+                }
+            },
+            RowBody::from,
+        );
+        Self {
+            id: summary.id.to_string(),
+            has_row: summary.row.is_some(),
+            row,
+            problems: summary
+                .row
+                .as_ref()
+                .map(|row| row.problems.clone())
+                .unwrap_or_default(),
+            status: memory.map(|memory| memory.status.clone()),
+        }
+    }
+}
+
+impl App {
+    /// Its phase; an app nobody has looked at yet is pending.
+    pub fn phase(&self) -> Phase {
+        self.status.as_ref().map_or(Phase::Pending, |status| status.phase)
+    }
+}
+
+impl From<Event> for EventLine {
+    fn from(event: Event) -> Self {
+        Self {
+            at: event.at,
+            time: event.time,
+            rule: event.rule,
+            reason: event.reason,
+            message: event.message,
+            phase: event.phase,
+            requested_by: event.requested_by,
+        }
+    }
+}
+
+impl From<&Deletions> for DeletionHold {
+    fn from(deletions: &Deletions) -> Self {
+        match deletions {
+            Deletions::Unjudged => Self::Unjudged,
+            Deletions::Clear { as_of } => Self::Clear { as_of: *as_of },
+            Deletions::Held {
+                vanished,
+                known,
+                since,
+            } => Self::Held {
+                vanished: *vanished,
+                known: *known,
+                since: *since,
+            },
+        }
+    }
+}

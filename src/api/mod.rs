@@ -1,0 +1,130 @@
+//! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
+//! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
+//!
+//! `serve` listens, `access` says who may, `apps` and `holds` answer, `admin` is for machines, `problem`
+//! is every way to say no, and `dto` is what goes over the wire.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::cloud::{DesiredStore, StateStore};
+use crate::metrics::Metrics;
+
+pub mod access;
+mod admin;
+mod apps;
+mod body;
+pub mod dto;
+pub mod handle;
+mod holds;
+pub mod problem;
+mod serve;
+
+pub use access::Access;
+pub use handle::{AppSummary, Fleet, Handle, Readiness};
+pub use serve::serve;
+
+use problem::{Code, Refused};
+
+/// Everything an answer is made from.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The desired table.
+    pub desired: Arc<dyn DesiredStore>,
+    /// The state table.
+    pub state: Arc<dyn StateStore>,
+    /// The controller.
+    pub handle: Arc<dyn Handle>,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+    /// Who may do what.
+    pub access: Arc<Access>,
+}
+
+/// The routes of the public port.
+pub fn public(state: ApiState) -> Router {
+    let item = get(apps::show).put(apps::put).delete(apps::delete);
+    finish(
+        Router::new()
+            .route("/api/v1/apps", get(apps::list))
+            .route("/api/v1/apps/{id}", item)
+            .route("/api/v1/apps/{id}/events", get(apps::events))
+            .route("/api/v1/holds", get(holds::show))
+            .route("/api/v1/holds/deletions/approve", post(holds::approve))
+            .fallback(unknown_route)
+            .method_not_allowed_fallback(unknown_method)
+            .layer(middleware::from_fn_with_state(state.clone(), access::check)),
+        state,
+    )
+}
+
+/// The routes of the admin port.
+pub fn admin(state: ApiState) -> Router {
+    finish(
+        Router::new()
+            .route("/metrics", get(admin::metrics))
+            .route("/healthz", get(admin::healthz))
+            .route("/readyz", get(admin::readyz))
+            .fallback(unknown_route)
+            .method_not_allowed_fallback(unknown_method),
+        state,
+    )
+}
+
+fn finish(router: Router<ApiState>, state: ApiState) -> Router {
+    router
+        .layer(middleware::map_response(harden))
+        .layer(middleware::from_fn_with_state(state.clone(), contain))
+        .with_state(state)
+}
+
+async fn unknown_route() -> Response {
+    Refused::new(Code::NoSuchRoute, "There is nothing at this path.").into_response()
+}
+
+async fn unknown_method() -> Response {
+    Refused::new(
+        Code::MethodNotAllowed,
+        "This path does not take this method; the Allow header names those it takes.",
+    )
+    .into_response()
+}
+
+/// Nothing here is a page, and nothing may be kept, framed or taken for another type.
+async fn harden(mut response: Response) -> Response {
+    const HEADERS: [(HeaderName, &str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in HEADERS {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A panic in an answer is ours: it is counted, logged by the panic hook, and told as a problem.
+async fn contain(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    tokio::spawn(next.run(request)).await.unwrap_or_else(|error| {
+        if error.is_panic() {
+            state.metrics.reconcile.panicked();
+        }
+        Refused::new(
+            Code::Internal,
+            "The daemon failed to answer this; its log says why.",
+        )
+        .into_response()
+    })
+}

@@ -1,0 +1,151 @@
+//! What people type. Only its shape is checked here; what a row may hold is the server's to say.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A verb that is carried out by a daemon.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum ClientCommand {
+    /// Show and change apps
+    #[command(subcommand)]
+    Apps(AppsCommand),
+    /// Let a mass deletion that is held go on
+    Approve,
+}
+
+/// What to do with apps.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum AppsCommand {
+    /// List apps
+    List {
+        /// Only those in this phase, for example Ready
+        #[arg(long)]
+        phase: Option<String>,
+        /// Only those of this owner
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// Show one app in full
+    Get {
+        /// Its id
+        id: String,
+    },
+    /// Ask for an app, or change what is asked; what is not given stays as it is
+    Apply(Box<Apply>),
+    /// Have an app destroyed
+    Destroy {
+        /// Its id
+        id: String,
+        /// Delete its row too, and with it what was asked
+        #[arg(long)]
+        delete_row: bool,
+    },
+    /// Show what happened to an app, newest first
+    Events {
+        /// Its id
+        id: String,
+        /// How many lines
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+    },
+}
+
+/// What to ask for. Flags win over the file; an empty value takes an attribute away, as null does in a file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Apply {
+    /// A JSON object with the row's attributes; - reads standard input
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+    /// The app's id
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Its owner
+    #[arg(long)]
+    pub user: Option<String>,
+    /// The catalogue entry
+    #[arg(long)]
+    pub app: Option<String>,
+    /// What is wanted
+    #[arg(long, value_parser = ["Running", "Suspended", "Destroyed"], ignore_case = true)]
+    pub desired: Option<String>,
+    /// A parameter of the build, NAME=VALUE; can be given again
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// The full host name
+    #[arg(long)]
+    pub host_name: Option<String>,
+    /// The IANA time zone that overrides the schedule's
+    #[arg(long)]
+    pub time_zone: Option<String>,
+    /// Exempt from the end of the day until then, RFC 3339
+    #[arg(long)]
+    pub keep_until: Option<String>,
+    /// Why
+    #[arg(long)]
+    pub keep_reason: Option<String>,
+    /// The hard end, RFC 3339
+    #[arg(long)]
+    pub expires_at: Option<String>,
+}
+
+/// Which daemon, who asks, and how to print.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ClientOptions {
+    /// The daemon's public port
+    #[arg(
+        long,
+        global = true,
+        env = "LAMPLIGHTER_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
+    pub server: String,
+    /// The bearer token, better given by the environment than on the command line
+    #[arg(long, global = true, env = "LAMPLIGHTER_TOKEN", hide_env_values = true)]
+    pub token: Option<Token>,
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            server: "http://127.0.0.1:8080".to_owned(),
+            token: None,
+            output: Format::Table,
+        }
+    }
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs: what the server answered
+    Json,
+}
+
+/// A bearer token, which no log shows.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Token {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}

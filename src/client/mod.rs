@@ -1,0 +1,104 @@
+//! The CLI's verbs, carried out over the HTTP API. Knows what goes over the wire (`api::dto`) and nothing
+//! else of the daemon: no table, no AWS.
+//!
+//! `args` is what people type, `http` asks, `apply` makes a row from what was given, `output` prints.
+
+use std::io::Write;
+
+use hyper::Method;
+
+use crate::api::dto::{App, AppList, Approval, DeletionHold, EventList, Holds};
+
+mod apply;
+mod args;
+mod error;
+mod http;
+mod output;
+
+pub use args::{Apply, AppsCommand, ClientCommand, ClientOptions, Format, Token};
+pub use error::ClientError;
+
+use http::{Api, encoded};
+use output::Printer;
+
+/// Carries out one verb and prints what came of it.
+pub async fn run(
+    command: ClientCommand,
+    options: &ClientOptions,
+    out: &mut dyn Write,
+) -> Result<(), ClientError> {
+    let api = Api::new(options)?;
+    let mut printer = Printer::new(options.output, out);
+    match command {
+        ClientCommand::Apps(AppsCommand::List { phase, user }) => {
+            let given = [("phase", phase), ("user", user)];
+            let query: Vec<String> = given
+                .iter()
+                .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))))
+                .collect();
+            let path = match query.as_slice() {
+                [] => "/api/v1/apps".to_owned(),
+                query => format!("/api/v1/apps?{}", query.join("&")),
+            };
+            let list: AppList = api.ask(Method::GET, &path, None).await?;
+            printer.apps(&list)
+        }
+        ClientCommand::Apps(AppsCommand::Get { id }) => {
+            let app: App = api.ask(Method::GET, &app_path(&id), None).await?;
+            printer.app(&app)
+        }
+        ClientCommand::Apps(AppsCommand::Apply(given)) => {
+            let changes = apply::changes(&given).await?;
+            let app = ask_for(&api, &changes).await?;
+            printer.asked(&app)
+        }
+        ClientCommand::Apps(AppsCommand::Destroy {
+            id,
+            delete_row: false,
+        }) => {
+            if !existing(&api, &id).await?.is_some_and(|app| app.has_row) {
+                return Err(ClientError::NoRow { id });
+            }
+            let app = ask_for(&api, &apply::Changes::destroy(id)).await?;
+            printer.asked(&app)
+        }
+        ClientCommand::Apps(AppsCommand::Destroy { id, delete_row: true }) => {
+            let app: Option<App> = api.send(Method::DELETE, &app_path(&id), None).await?;
+            printer.deleted(&id, app.as_ref())
+        }
+        ClientCommand::Apps(AppsCommand::Events { id, limit }) => {
+            let path = format!("{}/events?limit={limit}", app_path(&id));
+            let list: EventList = api.ask(Method::GET, &path, None).await?;
+            printer.events(&list)
+        }
+        ClientCommand::Approve => {
+            let holds: Holds = api.ask(Method::GET, "/api/v1/holds", None).await?;
+            if let DeletionHold::Held { .. } = holds.deletions {
+                printer.about_to_approve(&holds)?;
+            }
+            let path = "/api/v1/holds/deletions/approve";
+            let approval: Approval = api.ask(Method::POST, path, Some(&serde_json::json!({}))).await?;
+            printer.approved(&approval)
+        }
+    }
+}
+
+fn app_path(id: &str) -> String {
+    format!("/api/v1/apps/{}", encoded(id))
+}
+
+async fn existing(api: &Api, id: &str) -> Result<Option<App>, ClientError> {
+    match api.ask(Method::GET, &app_path(id), None).await {
+        Ok(app) => Ok(Some(app)),
+        Err(ClientError::Refused(document)) if document.code == "no-such-app" => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the row, changes what was given and writes the whole of it back. What another writer changes in
+/// between is lost, as with any other portal that puts whole rows.
+async fn ask_for(api: &Api, changes: &apply::Changes) -> Result<App, ClientError> {
+    let before = existing(api, &changes.id).await?;
+    let row = changes.applied_to(before.filter(|app| app.has_row).map(|app| app.row).as_ref());
+    api.ask(Method::PUT, &app_path(&changes.id), Some(&row)).await
+}

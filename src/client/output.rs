@@ -1,0 +1,280 @@
+//! Prints answers, for people as tables and for programs as JSON. Text from the server may come from
+//! anybody who can write a row, so no control character of it ever reaches a terminal.
+
+use std::io::{self, Write};
+
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::args::Format;
+use super::error::ClientError;
+use crate::api::dto::{App, AppList, Approval, DeletionHold, EventList, Holds, Status};
+
+type Printed = Result<(), ClientError>;
+
+pub(super) struct Printer<'a> {
+    format: Format,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(format: Format, out: &'a mut dyn Write) -> Self {
+        Self { format, out }
+    }
+
+    pub(super) fn apps(&mut self, list: &AppList) -> Printed {
+        self.either(list, |out| {
+            if list.apps.is_empty() {
+                return writeln!(out, "No apps.");
+            }
+            let header = ["ID", "APP", "USER", "PHASE", "URL", "REASON", "NEXT CHANGE"];
+            let rows = list.apps.iter().map(|app| {
+                let status = app.status.as_ref();
+                [
+                    app.id.clone(),
+                    or_dash(app.row.app.as_deref()),
+                    or_dash(app.row.user.as_deref()),
+                    app.phase().to_string(),
+                    or_dash(status.and_then(|status| status.url.as_deref())),
+                    or_dash(status.map(|status| status.reason.as_str())),
+                    or_dash(status.and_then(next_change).as_deref()),
+                ]
+            });
+            table(out, Some(header), rows)
+        })
+    }
+
+    pub(super) fn app(&mut self, app: &App) -> Printed {
+        self.either(app, |out| table(out, None, lines(app)))
+    }
+
+    pub(super) fn events(&mut self, list: &EventList) -> Printed {
+        self.either(list, |out| {
+            if list.events.is_empty() {
+                return writeln!(out, "No events.");
+            }
+            let header = ["TIME", "PHASE", "RULE", "REASON", "MESSAGE"];
+            let rows = list.events.iter().map(|event| {
+                [
+                    second(event.time),
+                    event.phase.clone(),
+                    event.rule.clone(),
+                    event.reason.clone(),
+                    event.message.clone(),
+                ]
+            });
+            table(out, Some(header), rows)
+        })
+    }
+
+    pub(super) fn asked(&mut self, app: &App) -> Printed {
+        self.either(app, |out| {
+            let desired = app.row.desired.map(|desired| desired.to_string());
+            writeln!(
+                out,
+                "{} is asked to be {}; it is {} now.",
+                shown(&app.id),
+                or_dash(desired.as_deref()),
+                app.phase()
+            )
+        })
+    }
+
+    pub(super) fn deleted(&mut self, id: &str, left: Option<&App>) -> Printed {
+        match left {
+            Some(app) => self.either(app, |out| {
+                writeln!(
+                    out,
+                    "The row of {} is deleted; the app is {} and is destroyed if anything is left of it.",
+                    shown(id),
+                    app.phase()
+                )
+            }),
+            None => self.either(&serde_json::json!({ "id": id, "hasRow": false }), |out| {
+                writeln!(
+                    out,
+                    "The row of {} is deleted, and nothing is left of it.",
+                    shown(id)
+                )
+            }),
+        }
+    }
+
+    pub(super) fn about_to_approve(&mut self, holds: &Holds) -> Printed {
+        if let (Format::Table, DeletionHold::Held { since, .. }) = (self.format, &holds.deletions) {
+            writeln!(
+                self.out,
+                "Held since {}. Apps without a row: {}",
+                second(*since),
+                shown(&holds.without_row.join(" "))
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn approved(&mut self, approval: &Approval) -> Printed {
+        self.either(approval, |out| {
+            writeln!(
+                out,
+                "Approved: {} of {} rows are gone, and the next complete sweep acts on it.",
+                approval.vanished, approval.known
+            )
+        })
+    }
+
+    fn either(
+        &mut self,
+        answer: &impl Serialize,
+        people: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Printed {
+        match self.format {
+            Format::Table => people(self.out)?,
+            Format::Json => {
+                let text = serde_json::to_string_pretty(answer).map_err(io::Error::other)?;
+                writeln!(self.out, "{}", json_shown(&text))?;
+            }
+        }
+        self.out.flush()?;
+        Ok(())
+    }
+}
+
+fn lines(app: &App) -> Vec<[String; 2]> {
+    let mut lines = vec![
+        ["ID".to_owned(), app.id.clone()],
+        ["APP".to_owned(), or_dash(app.row.app.as_deref())],
+        ["USER".to_owned(), or_dash(app.row.user.as_deref())],
+        ["PHASE".to_owned(), app.phase().to_string()],
+    ];
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            lines.push([name.to_owned(), value]);
+        }
+    };
+    let desired = app.row.desired.map(|desired| desired.to_string());
+    let gone = (!app.has_row).then(|| "nothing: its row is gone".to_owned());
+    line("DESIRED", desired.or(gone));
+    line("REQUESTED", app.row.requested_at.map(second));
+    line("KEEP UNTIL", app.row.keep_until.map(second));
+    line("EXPIRES", app.row.expires_at.map(second));
+    for (name, value) in &app.row.parameters {
+        line("PARAMETER", Some(format!("{name}={value}")));
+    }
+    for problem in &app.problems {
+        line("PROBLEM", Some(problem.to_string()));
+    }
+    if let Some(status) = &app.status {
+        line("URL", status.url.clone());
+        line("HOST", status.host_name.clone());
+        line("REASON", Some(status.reason.clone()));
+        line("MESSAGE", Some(status.message.clone()));
+        line("NEXT CHANGE", next_change(status));
+        line(
+            "LOGS",
+            status.build.as_ref().and_then(|build| build.logs_url.clone()),
+        );
+        for condition in &status.conditions {
+            let text = format!(
+                "{:?}={:?} since {}: {} {}",
+                condition.kind,
+                condition.status,
+                second(condition.last_transition_time),
+                condition.reason,
+                condition.message
+            );
+            line("CONDITION", Some(text));
+        }
+    }
+    lines
+}
+
+fn next_change(status: &Status) -> Option<String> {
+    let next = status.next_change.as_ref()?;
+    Some(format!("{} at {} ({})", next.action, second(next.at), next.rule))
+}
+
+/// People read seconds.
+fn second(time: Timestamp) -> String {
+    time.round(jiff::Unit::Second).unwrap_or(time).to_string()
+}
+
+fn or_dash(text: Option<&str>) -> String {
+    match text {
+        None | Some("") => "-".to_owned(),
+        Some(text) => text.to_owned(),
+    }
+}
+
+fn table<const N: usize>(
+    out: &mut dyn Write,
+    header: Option<[&str; N]>,
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if let Some(header) = header {
+        table.set_header(header);
+    }
+    for row in rows {
+        table.add_row(row.map(|text| shown(&text)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Text that is safe on a terminal: control characters, and those that turn the direction of writing, are
+/// escaped.
+pub(super) fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unsafe(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The same for written JSON, where such characters can only be inside strings; line breaks are its layout.
+fn json_shown(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && is_unsafe(c) {
+            let digits = u32::from(c);
+            out.extend(format!("\\u{digits:04x}").chars());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn is_unsafe(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_moves_a_cursor_is_printed() {
+        assert_eq!(
+            shown("a\u{1b}[2J\r\n\u{9b}x\u{202e}é"),
+            "a\\u{1b}[2J\\r\\n\\u{9b}x\\u{202e}é"
+        );
+        assert_eq!(
+            json_shown("{\n\"\u{9b}\u{7f}\u{202e}\"}"),
+            "{\n\"\\u009b\\u007f\\u202e\"}"
+        );
+    }
+}

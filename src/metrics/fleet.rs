@@ -1,0 +1,56 @@
+//! How the fleet stands, as of the last sweep.
+
+use std::collections::BTreeMap;
+
+use prometheus::{IntGauge, IntGaugeVec};
+
+use super::{Register, count};
+use crate::model::policy::Deletions;
+use crate::model::status::Phase;
+
+/// How the fleet stands.
+#[derive(Clone, Debug)]
+pub struct FleetMetrics {
+    apps: IntGaugeVec,
+    teardown_due: IntGauge,
+    deletions_held: IntGauge,
+}
+
+impl FleetMetrics {
+    pub(super) fn new(register: &Register<'_>) -> Self {
+        let apps = register.gauges("apps", "Apps, by phase.", &["phase"]);
+        for phase in Phase::ALL {
+            apps.with_label_values(&[phase.as_str()]);
+        }
+        Self {
+            apps,
+            teardown_due: register.gauge("teardown_due", "Apps that should be gone and are not yet."),
+            deletions_held: register.gauge(
+                "deletions_held",
+                "Rows that vanished at once and wait for an operator's approval.",
+            ),
+        }
+    }
+
+    /// How many apps are in each phase now; a phase that is missing has none.
+    pub fn set_apps(&self, by_phase: &BTreeMap<Phase, usize>) {
+        for phase in Phase::ALL {
+            let apps = by_phase.get(&phase).copied().unwrap_or(0);
+            self.apps.with_label_values(&[phase.as_str()]).set(count(apps));
+        }
+    }
+
+    /// How many apps should be gone and are not yet.
+    pub fn set_teardown_due(&self, apps: usize) {
+        self.teardown_due.set(count(apps));
+    }
+
+    /// What the last sweep judged of rows that are gone.
+    pub fn set_deletions(&self, deletions: &Deletions) {
+        let held = match deletions {
+            Deletions::Unjudged | Deletions::Clear { .. } => 0,
+            Deletions::Held { vanished, .. } => *vanished,
+        };
+        self.deletions_held.set(count(held));
+    }
+}
