@@ -14,7 +14,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[allow(clippy::disallowed_methods, reason = "this is the one place that reads wall time")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads wall time"
+        )]
         Timestamp::now()
     }
 }

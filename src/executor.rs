@@ -39,13 +39,13 @@ impl Executor {
                 Ok(build) => Outcome::Started(build),
                 Err(error) => Outcome::Failed(error),
             },
-            Action::CloseGate { operation } => {
-                done(self.cloud.state.close_gate(operation).await.map(|_| ()))
-            }
+            Action::CloseGate { operation } => done(self.cloud.state.close_gate(operation).await.map(|_| ())),
             Action::StopBuild { build } => done(self.cloud.builds.stop(build).await),
-            Action::Scale { cluster, service, tasks } => {
-                done(self.cloud.services.scale(cluster, service, *tasks).await)
-            }
+            Action::Scale {
+                cluster,
+                service,
+                tasks,
+            } => done(self.cloud.services.scale(cluster, service, *tasks).await),
         }
     }
 }

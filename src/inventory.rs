@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::cloud::{self, Cloud};
 use crate::model::blueprint::Blueprint;
 use crate::model::claim::{ClaimKey, Scope};
-use crate::model::memory::Memory;
+use crate::model::memory::{Holding, Memory};
 use crate::model::name::{AppId, Entropy};
 use crate::model::observed::{ClaimHolders, Gate, Observed, Service, TagLook};
 use crate::model::policy::{Admission, Deletions};
@@ -23,7 +23,7 @@ use crate::model::row::Row;
 use crate::planner::AppView;
 
 pub use batch::Glance;
-pub use sweep::{Sweep, SweepPlan};
+pub use sweep::{Sweep, SweepPlan, TagIndex};
 
 /// Reads the tables and AWS.
 #[derive(Clone)]
@@ -54,11 +54,15 @@ impl Inventory {
 
     /// Looks at one app. `context` is asked once the memory is known, which its judgements depend on.
     pub async fn look(&self, id: &AppId, context: impl FnOnce(Option<&Memory>) -> Context) -> AppView {
-        let (row, memory) =
-            tokio::join!(self.cloud.desired.row(id), self.cloud.state.memory(id));
+        let (row, memory) = tokio::join!(self.cloud.desired.row(id), self.cloud.state.memory(id));
         let row = known(row, "desired row", id);
         let memory = known(memory, "memory", id);
-        let Context { tagged, deletions, admission, entropy } = context(memory.present());
+        let Context {
+            tagged,
+            deletions,
+            admission,
+            entropy,
+        } = context(memory.present());
         let mut view = AppView {
             id: id.clone(),
             row,
@@ -82,7 +86,9 @@ impl Inventory {
         if !keys.is_empty() {
             view.claims = known(self.cloud.state.claims(&keys).await.map(Some), "claims", id);
         }
-        let Some(memory) = view.memory.present().cloned() else { return view };
+        let Some(memory) = view.memory.present().cloned() else {
+            return view;
+        };
         if memory.in_flight().is_some() {
             self.look_at_operation(&memory, &mut view).await;
         } else if let Some(blueprint) = memory.blueprint() {
@@ -92,7 +98,9 @@ impl Inventory {
     }
 
     async fn look_at_operation(&self, memory: &Memory, view: &mut AppView) {
-        let Some(operation) = memory.in_flight() else { return };
+        let Some(operation) = memory.in_flight() else {
+            return;
+        };
         view.gate = known(self.cloud.state.gate(&operation.id).await, "gate", &view.id);
         let holder = match view.gate.present() {
             Some(Gate::Held(build)) => Some(build.clone()),
@@ -106,12 +114,18 @@ impl Inventory {
 
     async fn look_at_deployment(&self, blueprint: &Blueprint, view: &mut AppView) {
         let name = blueprint.service().clone();
-        let mut seen = self.cloud.services.look(&blueprint.cluster, std::slice::from_ref(&name)).await;
+        let mut seen = self
+            .cloud
+            .services
+            .look(&blueprint.cluster, std::slice::from_ref(&name))
+            .await;
         view.service = seen.remove(&name).unwrap_or_default();
         if let Some(group) = &blueprint.target_group {
             view.target_group = self.cloud.routes.group_with_targets(group).await;
         }
-        let Observed::Present(service) = &view.service else { return };
+        let Observed::Present(service) = &view.service else {
+            return;
+        };
         if is_steady(service) {
             view.probe = self.cloud.prober.probe(&blueprint.health_url).await;
         } else if !service.draining && service.desired_count > 0 {
@@ -129,9 +143,12 @@ fn is_steady(service: &Service) -> bool {
 /// The claims a deployment of this row would take and does not hold yet, as far as they are known before
 /// the planner made up a host name. The transaction that takes them has the last word.
 fn wanted_claims(row: Option<&Row>, memory: Option<&Memory>, scope: Scope) -> Vec<ClaimKey> {
-    let accepted = memory.and_then(|memory| memory.accepted.as_ref()).map(|a| &a.blueprint.identity);
-    let held: Vec<ClaimKey> =
-        memory.and_then(|memory| memory.holding.as_ref()).map_or_else(Vec::new, |holding| holding.keys());
+    let accepted = memory
+        .and_then(|memory| memory.accepted.as_ref())
+        .map(|a| &a.blueprint.identity);
+    let held: Vec<ClaimKey> = memory
+        .and_then(|memory| memory.holding.as_ref())
+        .map_or_else(Vec::new, Holding::keys);
     let Some(row) = row else { return Vec::new() };
     let mut keys = Vec::new();
     if let (Some(user), Some(app)) = (&row.user, &row.app) {
@@ -139,7 +156,9 @@ fn wanted_claims(row: Option<&Row>, memory: Option<&Memory>, scope: Scope) -> Ve
     }
     if let Some(host) = &row.host_name {
         keys.push(ClaimKey::host(host));
-        keys.push(ClaimKey::resource(&crate::model::name::ResourceName::for_host(host)));
+        keys.push(ClaimKey::resource(&crate::model::name::ResourceName::for_host(
+            host,
+        )));
     } else if let Some(identity) = accepted {
         keys.extend(identity.name_keys());
     }
@@ -160,7 +179,9 @@ fn known<T>(read: cloud::Result<Option<T>>, what: &str, id: &AppId) -> Observed<
 
 /// Claims from a complete snapshot.
 fn claims_in(snapshot: &ClaimHolders, keys: &[ClaimKey]) -> ClaimHolders {
-    keys.iter().filter_map(|key| Some((key.clone(), snapshot.get(key)?.clone()))).collect()
+    keys.iter()
+        .filter_map(|key| Some((key.clone(), snapshot.get(key)?.clone())))
+        .collect()
 }
 
 /// The time of a look, as the tag index records it.

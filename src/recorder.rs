@@ -53,17 +53,29 @@ impl Recorder {
             Observed::Absent => None,
             // Nothing is ever written over a memory that could not be read.
             Observed::Unknown => {
-                return Ok(Recorded { memory: plan.memory, changed: false, forgotten: false });
+                return Ok(Recorded {
+                    memory: plan.memory,
+                    changed: false,
+                    forgotten: false,
+                });
             }
         };
         let mut memory = plan.memory;
         note_outcome(&mut memory, outcome);
         if before == Some(&memory) && plan.release.is_empty() && !plan.forget {
-            return Ok(Recorded { memory, changed: false, forgotten: false });
+            return Ok(Recorded {
+                memory,
+                changed: false,
+                forgotten: false,
+            });
         }
         // An app that was never seen and of which nothing is known is not worth a record.
         if before.is_none() && memory.accepted.is_none() && view.row.is_absent() {
-            return Ok(Recorded { memory, changed: false, forgotten: false });
+            return Ok(Recorded {
+                memory,
+                changed: false,
+                forgotten: false,
+            });
         }
         let expected_version = before.map_or(0, |memory| memory.version);
         memory.version = expected_version + 1;
@@ -83,13 +95,23 @@ impl Recorder {
             memory,
         };
         self.state.write(&write).await?;
-        Ok(Recorded { memory: write.memory, changed: true, forgotten: write.forget })
+        Ok(Recorded {
+            memory: write.memory,
+            changed: true,
+            forgotten: write.forget,
+        })
     }
 }
 
 /// What came of `StartBuild` belongs to the operation it was sent for.
 fn note_outcome(memory: &mut Memory, outcome: &Outcome) {
-    let Some(operation) = memory.operation.as_mut().filter(|operation| operation.in_flight()) else { return };
+    let Some(operation) = memory
+        .operation
+        .as_mut()
+        .filter(|operation| operation.in_flight())
+    else {
+        return;
+    };
     match outcome {
         Outcome::Started(build) => {
             operation.build = Some(build.clone());

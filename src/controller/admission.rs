@@ -17,7 +17,7 @@ use crate::planner::Class;
 
 /// Who may start a build.
 #[derive(Debug)]
-pub struct Admission {
+pub(super) struct Admission {
     limits: AdmissionLimits,
     in_flight: BTreeMap<AppId, BuildKind>,
     waiting: BTreeMap<AppId, Waiting>,
@@ -40,7 +40,7 @@ const GIVEN_UP: SignedDuration = SignedDuration::from_secs(60);
 
 impl Admission {
     /// Admission under these limits.
-    pub fn new(limits: AdmissionLimits) -> Self {
+    pub(super) fn new(limits: AdmissionLimits) -> Self {
         Self {
             limits,
             in_flight: BTreeMap::new(),
@@ -52,20 +52,29 @@ impl Admission {
     }
 
     /// Asks for a build. When it is granted, a place is taken at once; [`Admission::note`] corrects it.
-    pub fn ask(&mut self, id: &AppId, kind: BuildKind, class: Class, now: Timestamp) -> Answer {
-        self.waiting.retain(|_, waiting| later(waiting.asked_at, GIVEN_UP) > now);
+    pub(super) fn ask(&mut self, id: &AppId, kind: BuildKind, class: Class, now: Timestamp) -> Answer {
+        self.waiting
+            .retain(|_, waiting| later(waiting.asked_at, GIVEN_UP) > now);
         if self.in_flight.contains_key(id) {
             return Answer::Granted;
         }
         let sequence = &mut self.sequence;
         let entry = self.waiting.entry(id.clone()).or_insert_with(|| {
             *sequence += 1;
-            Waiting { class, place: *sequence, asked_at: now }
+            Waiting {
+                class,
+                place: *sequence,
+                asked_at: now,
+            }
         });
         entry.class = class;
         entry.asked_at = now;
         let mine = (class, entry.place);
-        let ahead = self.waiting.values().filter(|other| (other.class, other.place) < mine).count();
+        let ahead = self
+            .waiting
+            .values()
+            .filter(|other| (other.class, other.place) < mine)
+            .count();
 
         let (reason, until) = if let Some((until, reason)) = self.pause(now) {
             (reason, until)
@@ -79,19 +88,27 @@ impl Admission {
             self.started.push_back(now);
             return Answer::Granted;
         };
-        Answer::Waiting { place: ahead + 1, reason, until }
+        Answer::Waiting {
+            place: ahead + 1,
+            reason,
+            until,
+        }
     }
 
     /// Whether anything may be sent to `StartBuild` now, for an operation that has its place already.
-    pub fn ask_to_send(&mut self, now: Timestamp) -> Answer {
+    pub(super) fn ask_to_send(&mut self, now: Timestamp) -> Answer {
         match self.pause(now) {
-            Some((until, reason)) => Answer::Waiting { place: 1, reason, until },
+            Some((until, reason)) => Answer::Waiting {
+                place: 1,
+                reason,
+                until,
+            },
             None => Answer::Granted,
         }
     }
 
     /// Takes note of what an app's memory says about its operation.
-    pub fn note(&mut self, id: &AppId, memory: Option<&Memory>) {
+    pub(super) fn note(&mut self, id: &AppId, memory: Option<&Memory>) {
         match memory.and_then(Memory::in_flight) {
             Some(operation) => {
                 self.in_flight.insert(id.clone(), operation.kind);
@@ -104,31 +121,34 @@ impl Admission {
     }
 
     /// Starts nothing until then. A later end wins.
-    pub fn pause_until(&mut self, until: Timestamp, reason: String) {
+    pub(super) fn pause_until(&mut self, until: Timestamp, reason: String) {
         if self.paused.as_ref().is_none_or(|(old, _)| *old < until) {
             self.paused = Some((until, reason));
         }
     }
 
     /// The apps that are next, to be woken when a place became free.
-    pub fn next(&self) -> Vec<AppId> {
+    pub(super) fn next(&self) -> Vec<AppId> {
         let mut line: Vec<(&AppId, &Waiting)> = self.waiting.iter().collect();
         line.sort_by_key(|(_, waiting)| (waiting.class, waiting.place));
-        line.into_iter().take(self.limits.max_concurrent_builds).map(|(id, _)| id.clone()).collect()
+        line.into_iter()
+            .take(self.max())
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// How many operations are in flight.
-    pub fn in_flight(&self) -> usize {
+    pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
     /// How many apps wait.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Whether starts are paused.
-    pub fn is_paused(&self, now: Timestamp) -> bool {
+    pub(super) fn is_paused(&self, now: Timestamp) -> bool {
         self.paused.as_ref().is_some_and(|(until, _)| *until > now)
     }
 
@@ -139,20 +159,24 @@ impl Admission {
         self.paused.clone()
     }
 
+    fn max(&self) -> usize {
+        usize_of(self.limits.max_concurrent_builds)
+    }
+
     /// How many builds of this class may start. Some places are kept for destroys, so that what costs money
     /// can always be put out.
     fn free(&self, class: Class) -> usize {
         let places = match class {
-            Class::Teardown => self.limits.max_concurrent_builds,
-            Class::Human | Class::Repair => {
-                self.limits.max_concurrent_builds.saturating_sub(self.limits.reserved_for_destroys)
-            }
+            Class::Teardown => self.max(),
+            Class::Human | Class::Repair => self
+                .max()
+                .saturating_sub(usize_of(self.limits.reserved_for_destroys)),
         };
         places.saturating_sub(self.in_flight.len())
     }
 
     fn full(&self, class: Class) -> String {
-        let (busy, most) = (self.in_flight.len(), self.limits.max_concurrent_builds);
+        let (busy, most) = (self.in_flight.len(), self.max());
         match class {
             Class::Human | Class::Repair if busy < most => {
                 format!("{busy} of {most} builds are at work and the rest is kept for destroys")
@@ -167,10 +191,14 @@ impl Admission {
         while self.started.front().is_some_and(|at| later(*at, window) <= now) {
             self.started.pop_front();
         }
-        let most = usize::try_from(self.limits.starts_per_minute).unwrap_or(usize::MAX);
+        let most = usize_of(self.limits.starts_per_minute);
         let first = *self.started.front()?;
         (self.started.len() >= most).then(|| later(first, window))
     }
+}
+
+fn usize_of(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -178,7 +206,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn admission(max: usize, reserved: usize) -> Admission {
+    fn admission(max: u32, reserved: u32) -> Admission {
         Admission::new(AdmissionLimits {
             max_concurrent_builds: max,
             reserved_for_destroys: reserved,
@@ -220,9 +248,18 @@ mod tests {
     #[test]
     fn places_are_kept_for_destroys() {
         let mut admission = admission(2, 1);
-        assert_eq!(admission.ask(&id("a"), BuildKind::Apply, Class::Human, at(0)), Answer::Granted);
-        assert_eq!(place(&admission.ask(&id("b"), BuildKind::Apply, Class::Human, at(0))), 1);
-        assert_eq!(admission.ask(&id("c"), BuildKind::Destroy, Class::Teardown, at(0)), Answer::Granted);
+        assert_eq!(
+            admission.ask(&id("a"), BuildKind::Apply, Class::Human, at(0)),
+            Answer::Granted
+        );
+        assert_eq!(
+            place(&admission.ask(&id("b"), BuildKind::Apply, Class::Human, at(0))),
+            1
+        );
+        assert_eq!(
+            admission.ask(&id("c"), BuildKind::Destroy, Class::Teardown, at(0)),
+            Answer::Granted
+        );
     }
 
     #[test]
@@ -230,17 +267,24 @@ mod tests {
         let mut admission = admission(5, 0);
         admission.pause_until(at(60), "the account's limit is reached".to_owned());
         let answer = admission.ask(&id("a"), BuildKind::Destroy, Class::Teardown, at(0));
-        assert!(matches!(answer, Answer::Waiting { until, .. } if until == at(60)), "{answer:?}");
+        assert!(
+            matches!(answer, Answer::Waiting { until, .. } if until == at(60)),
+            "{answer:?}"
+        );
         assert_eq!(place(&admission.ask_to_send(at(59))), 1);
         assert_eq!(admission.ask_to_send(at(60)), Answer::Granted);
-        assert_eq!(admission.ask(&id("a"), BuildKind::Destroy, Class::Teardown, at(60)), Answer::Granted);
+        assert_eq!(
+            admission.ask(&id("a"), BuildKind::Destroy, Class::Teardown, at(60)),
+            Answer::Granted
+        );
     }
 
     #[test]
     fn starts_are_spread_over_the_minute() {
         let mut admission = admission(500, 0);
         admission.limits.starts_per_minute = 2;
-        let mut ask = |name: &str, second| admission.ask(&id(name), BuildKind::Apply, Class::Human, at(second));
+        let mut ask =
+            |name: &str, second| admission.ask(&id(name), BuildKind::Apply, Class::Human, at(second));
         assert_eq!(ask("a", 0), Answer::Granted);
         assert_eq!(ask("b", 10), Answer::Granted);
         assert!(matches!(ask("c", 11), Answer::Waiting { until, .. } if until == at(60)));
@@ -250,7 +294,8 @@ mod tests {
     #[test]
     fn whoever_stops_asking_leaves_the_line() {
         let mut admission = admission(1, 0);
-        let mut ask = |name: &str, second| place(&admission.ask(&id(name), BuildKind::Apply, Class::Human, at(second)));
+        let mut ask =
+            |name: &str, second| place(&admission.ask(&id(name), BuildKind::Apply, Class::Human, at(second)));
         assert_eq!(ask("busy", 0), 0);
         assert_eq!(ask("left", 0), 1);
         assert_eq!(ask("a", 1), 2);

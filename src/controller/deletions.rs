@@ -11,7 +11,7 @@ use crate::model::policy::Deletions;
 
 /// The judgement of the last complete sweep.
 #[derive(Clone, Debug, Default)]
-pub struct Judgement {
+pub(super) struct Judgement {
     judged: Deletions,
     approved_at: Option<Timestamp>,
 }
@@ -21,7 +21,7 @@ const ALWAYS_ALLOWED: usize = 5;
 
 impl Judgement {
     /// Judges a complete reading of both tables.
-    pub fn of(
+    pub(super) fn of(
         before: &Judgement,
         rows: &Rows,
         state: &StateSnapshot,
@@ -40,7 +40,11 @@ impl Judgement {
                 Deletions::Held { since, .. } => since,
                 Deletions::Unjudged | Deletions::Clear { .. } => rows_read_at,
             };
-            Deletions::Held { vanished, known, since }
+            Deletions::Held {
+                vanished,
+                known,
+                since,
+            }
         } else {
             Deletions::Clear { as_of: rows_read_at }
         };
@@ -48,7 +52,7 @@ impl Judgement {
     }
 
     /// What it means for one app.
-    pub fn for_app(&self, memory: Option<&Memory>) -> Deletions {
+    pub(super) fn for_app(&self, memory: Option<&Memory>) -> Deletions {
         let gone = memory.and_then(|memory| memory.row_gone.as_ref());
         match (gone, self.approved_at) {
             (Some(gone), Some(approved_at)) if approved_at >= gone.since => {
@@ -59,7 +63,7 @@ impl Judgement {
     }
 
     /// The judgement over all.
-    pub fn overall(&self) -> &Deletions {
+    pub(super) fn overall(&self) -> &Deletions {
         &self.judged
     }
 }
@@ -96,7 +100,11 @@ mod tests {
             let host = HostName::parse(&format!("app{n}.example.com")).unwrap();
             let user = User::parse("ann").unwrap();
             let identity = Identity::new(Scope::User, user, AppName::new("shop"), host);
-            memory.holding = Some(Holding { identity, slot: true, since: at(0) });
+            memory.holding = Some(Holding {
+                identity,
+                slot: true,
+                since: at(0),
+            });
             change(n, &mut memory);
             state.memories.insert(id.clone(), memory);
             if n >= gone {
@@ -111,19 +119,41 @@ mod tests {
     #[test]
     fn a_handful_may_go_and_a_mass_is_held() {
         let clear = Judgement::overall;
-        assert_eq!(*clear(&judge(20, 5, |_, _| {})), Deletions::Clear { as_of: at(10) });
-        assert!(matches!(clear(&judge(20, 6, |_, _| {})), Deletions::Held { vanished: 6, known: 20, .. }));
-        assert_eq!(*clear(&judge(200, 20, |_, _| {})), Deletions::Clear { as_of: at(10) });
-        assert!(matches!(clear(&judge(200, 21, |_, _| {})), Deletions::Held { vanished: 21, .. }));
+        assert_eq!(
+            *clear(&judge(20, 5, |_, _| {})),
+            Deletions::Clear { as_of: at(10) }
+        );
+        assert!(matches!(
+            clear(&judge(20, 6, |_, _| {})),
+            Deletions::Held {
+                vanished: 6,
+                known: 20,
+                ..
+            }
+        ));
+        assert_eq!(
+            *clear(&judge(200, 20, |_, _| {})),
+            Deletions::Clear { as_of: at(10) }
+        );
+        assert!(matches!(
+            clear(&judge(200, 21, |_, _| {})),
+            Deletions::Held { vanished: 21, .. }
+        ));
         assert!(matches!(clear(&judge(6, 6, |_, _| {})), Deletions::Held { .. }));
     }
 
     #[test]
     fn deletions_that_were_confirmed_before_do_not_add_up_to_a_mass() {
         let confirmed = |n: usize, memory: &mut Memory| {
-            memory.row_gone = Some(RowGone { since: at(0), confirmed: n < 8 });
+            memory.row_gone = Some(RowGone {
+                since: at(0),
+                confirmed: n < 8,
+            });
         };
-        assert_eq!(*judge(20, 12, confirmed).overall(), Deletions::Clear { as_of: at(10) });
+        assert_eq!(
+            *judge(20, 12, confirmed).overall(),
+            Deletions::Clear { as_of: at(10) }
+        );
     }
 
     #[test]
@@ -131,9 +161,18 @@ mod tests {
         let mut judgement = judge(20, 12, |_, _| {});
         judgement.approved_at = Some(at(5));
         let mut memory = Memory::new(AppId::from_key("a").unwrap());
-        memory.row_gone = Some(RowGone { since: at(5), confirmed: false });
-        assert_eq!(judgement.for_app(Some(&memory)), Deletions::Clear { as_of: at(5) });
-        memory.row_gone = Some(RowGone { since: at(6), confirmed: false });
+        memory.row_gone = Some(RowGone {
+            since: at(5),
+            confirmed: false,
+        });
+        assert_eq!(
+            judgement.for_app(Some(&memory)),
+            Deletions::Clear { as_of: at(5) }
+        );
+        memory.row_gone = Some(RowGone {
+            since: at(6),
+            confirmed: false,
+        });
         assert!(matches!(judgement.for_app(Some(&memory)), Deletions::Held { .. }));
     }
 }

@@ -5,19 +5,19 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::metrics::QueueMetrics;
+use crate::metrics::{QueueMetrics, Working};
 use crate::model::backoff::Backoff;
 use crate::model::name::{AppId, Entropy};
 
 /// How urgent a pass is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
+pub(super) enum Priority {
     /// Looked at because it is time to.
     Resync,
     /// Something drifted.
@@ -29,11 +29,11 @@ pub enum Priority {
 }
 
 /// The work queue.
-pub struct Queue {
+pub(super) struct Queue {
     inner: Mutex<Inner>,
     wake: Notify,
     backoff: Backoff,
-    metrics: Arc<QueueMetrics>,
+    metrics: QueueMetrics,
 }
 
 #[derive(Default)]
@@ -42,8 +42,8 @@ struct Inner {
     ready: BTreeSet<(Reverse<Priority>, u64, AppId)>,
     /// Where each ready app stands in `ready`, and since when it waits.
     places: BTreeMap<AppId, (Priority, u64, Instant)>,
-    /// Apps being worked on, since when, and whether they want another pass afterwards.
-    working: BTreeMap<AppId, (Instant, Option<Priority>)>,
+    /// Apps being worked on, and whether they want another pass afterwards.
+    working: BTreeMap<AppId, (Working, Option<Priority>)>,
     /// Apps that want a pass at a later time.
     delayed: BTreeMap<AppId, (Instant, Priority)>,
     failures: BTreeMap<AppId, u32>,
@@ -53,8 +53,13 @@ struct Inner {
 
 impl Queue {
     /// An empty queue. `backoff` says how long a key that failed waits.
-    pub fn new(backoff: Backoff, metrics: Arc<QueueMetrics>) -> Self {
-        Self { inner: Mutex::default(), wake: Notify::new(), backoff, metrics }
+    pub(super) fn new(backoff: Backoff, metrics: QueueMetrics) -> Self {
+        Self {
+            inner: Mutex::default(),
+            wake: Notify::new(),
+            backoff,
+            metrics,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -63,14 +68,14 @@ impl Queue {
     }
 
     /// Wants a pass for `id` as soon as a worker is free.
-    pub fn add(&self, id: &AppId, priority: Priority) {
+    pub(super) fn add(&self, id: &AppId, priority: Priority) {
         let mut inner = self.lock();
         if inner.closed {
             return;
         }
         inner.delayed.remove(id);
         if inner.push(id, priority) {
-            self.metrics.adds_total.inc();
+            self.metrics.added();
         }
         self.metrics.set_depth(inner.ready.len());
         drop(inner);
@@ -78,7 +83,7 @@ impl Queue {
     }
 
     /// Wants a pass after `delay`, unless one comes earlier.
-    pub fn add_after(&self, id: &AppId, delay: Duration, priority: Priority) {
+    pub(super) fn add_after(&self, id: &AppId, delay: Duration, priority: Priority) {
         if delay.is_zero() {
             return self.add(id, priority);
         }
@@ -95,26 +100,26 @@ impl Queue {
     }
 
     /// Wants another pass after a delay that grows with every failure of this key.
-    pub fn add_rate_limited(&self, id: &AppId, priority: Priority, jitter: Entropy) {
+    pub(super) fn add_rate_limited(&self, id: &AppId, priority: Priority, jitter: Entropy) {
         let failures = {
             let mut inner = self.lock();
             let count = inner.failures.entry(id.clone()).or_insert(0);
             *count = count.saturating_add(1);
             *count
         };
-        self.metrics.retries_total.inc();
+        self.metrics.retried();
         let delay = self.backoff.delay(failures, jitter);
         self.add_after(id, delay.try_into().unwrap_or_default(), priority);
     }
 
     /// Forgets the failures of a key that succeeded.
-    pub fn forget(&self, id: &AppId) {
+    pub(super) fn forget(&self, id: &AppId) {
         self.lock().failures.remove(id);
     }
 
     /// The next app to work on; `None` once the queue is shut down. Every key got must be given to
     /// [`Queue::done`].
-    pub async fn get(&self) -> Option<AppId> {
+    pub(super) async fn get(&self) -> Option<AppId> {
         loop {
             let woken = self.wake.notified();
             let next_due = {
@@ -143,13 +148,12 @@ impl Queue {
     }
 
     /// Says that work on a key has ended. If it was added meanwhile, it is ready once more.
-    pub fn done(&self, id: &AppId) {
+    pub(super) fn done(&self, id: &AppId) {
         let mut inner = self.lock();
-        if let Some((since, again)) = inner.working.remove(id) {
-            self.metrics.work_duration_seconds.observe(since.elapsed().as_secs_f64());
-            if let Some(priority) = again.filter(|_| !inner.closed) {
-                inner.push(id, priority);
-            }
+        if let Some((_, Some(priority))) = inner.working.remove(id)
+            && !inner.closed
+        {
+            inner.push(id, priority);
         }
         self.metrics.set_depth(inner.ready.len());
         drop(inner);
@@ -157,24 +161,10 @@ impl Queue {
     }
 
     /// Ends the queue: nothing is handed out any more. Work in hand goes on.
-    pub fn shut_down(&self) {
+    pub(super) fn shut_down(&self) {
         self.lock().closed = true;
         self.wake.notify_waiters();
         self.wake.notify_one();
-    }
-
-    /// Whether the queue was shut down and no key is being worked on.
-    pub fn is_drained(&self) -> bool {
-        let inner = self.lock();
-        inner.closed && inner.working.is_empty()
-    }
-
-    /// Refreshes the gauges that grow with time.
-    pub fn observe_age(&self) {
-        let inner = self.lock();
-        let ages: Vec<f64> = inner.working.values().map(|(since, _)| since.elapsed().as_secs_f64()).collect();
-        self.metrics.unfinished_work_seconds.set(ages.iter().sum());
-        self.metrics.longest_running_processor_seconds.set(ages.into_iter().fold(0.0, f64::max));
     }
 }
 
@@ -206,10 +196,11 @@ impl Inner {
 
     fn pop(&mut self, metrics: &QueueMetrics) -> Option<AppId> {
         let (_, _, id) = self.ready.pop_first()?;
-        if let Some((_, _, since)) = self.places.remove(&id) {
-            metrics.queue_duration_seconds.observe(since.elapsed().as_secs_f64());
-        }
-        self.working.insert(id.clone(), (Instant::now(), None));
+        let waited = self
+            .places
+            .remove(&id)
+            .map_or(Duration::ZERO, |(_, _, since)| since.elapsed());
+        self.working.insert(id.clone(), (metrics.start(waited), None));
         metrics.set_depth(self.ready.len());
         Some(id)
     }
@@ -224,7 +215,7 @@ impl Inner {
         for (id, priority) in due {
             self.delayed.remove(&id);
             if self.push(&id, priority) {
-                metrics.adds_total.inc();
+                metrics.added();
             }
         }
     }
@@ -234,7 +225,9 @@ impl Inner {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::metrics::Metrics;
     use crate::model::SignedDuration;
+    use std::sync::Arc;
 
     fn queue() -> Arc<Queue> {
         let backoff = Backoff {
@@ -242,7 +235,7 @@ mod tests {
             max: SignedDuration::from_secs(10),
             multiplier: 2.0,
         };
-        Arc::new(Queue::new(backoff, Arc::new(QueueMetrics::unregistered())))
+        Arc::new(Queue::new(backoff, Metrics::new("test").queue))
     }
 
     fn id(text: &str) -> AppId {
@@ -262,15 +255,22 @@ mod tests {
         queue.done(&id("a"));
         assert_eq!(queue.get().await, Some(id("a")));
         queue.done(&id("a"));
-        assert!(tokio::time::timeout(Duration::from_secs(60), queue.get()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(60), queue.get())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_higher_priority_goes_first_and_equals_in_order() {
         let queue = queue();
-        for (name, priority) in
-            [("resync", Priority::Resync), ("h1", Priority::Human), ("h2", Priority::Human), ("t", Priority::Teardown)]
-        {
+        for (name, priority) in [
+            ("resync", Priority::Resync),
+            ("h1", Priority::Human),
+            ("h2", Priority::Human),
+            ("t", Priority::Teardown),
+        ] {
             queue.add(&id(name), priority);
         }
         queue.add(&id("resync"), Priority::Human);
@@ -290,7 +290,11 @@ mod tests {
         assert_eq!(queue.get().await, Some(id("a")));
         assert_eq!(start.elapsed().as_secs(), 10);
         queue.done(&id("a"));
-        assert!(tokio::time::timeout(Duration::from_secs(300), queue.get()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(300), queue.get())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -328,8 +332,7 @@ mod tests {
         for worker in waiting {
             assert_eq!(worker.await.unwrap(), None);
         }
-        assert!(!queue.is_drained());
         queue.done(&id("a"));
-        assert!(queue.is_drained());
+        assert_eq!(queue.get().await, None);
     }
 }

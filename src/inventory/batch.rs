@@ -42,8 +42,10 @@ impl Inventory {
     pub async fn glance(&self, memories: &[Memory]) -> BTreeMap<AppId, Glance> {
         let mut builds: BTreeMap<BuildId, AppId> = BTreeMap::new();
         let mut services: BTreeMap<ClusterName, BTreeMap<ResourceName, AppId>> = BTreeMap::new();
-        let mut seen: BTreeMap<AppId, Glance> =
-            memories.iter().map(|memory| (memory.id.clone(), Glance::Nothing)).collect();
+        let mut seen: BTreeMap<AppId, Glance> = memories
+            .iter()
+            .map(|memory| (memory.id.clone(), Glance::Nothing))
+            .collect();
         for memory in memories {
             if let Some(operation) = memory.in_flight() {
                 if let Some(build) = &operation.build {
@@ -55,11 +57,21 @@ impl Inventory {
             }
         }
         let ids: Vec<BuildId> = builds.keys().cloned().collect();
-        let found = if ids.is_empty() { BTreeMap::new() } else { self.cloud.builds.look(&ids).await };
+        let found = if ids.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.cloud.builds.look(&ids).await
+        };
         for (build, observed) in found {
             if let (Some(app), Observed::Present(build)) = (builds.get(&build), observed) {
                 let running = build.state == BuildState::Running;
-                seen.insert(app.clone(), Glance::Build { phase: build.phase, running });
+                seen.insert(
+                    app.clone(),
+                    Glance::Build {
+                        phase: build.phase,
+                        running,
+                    },
+                );
             }
         }
         for (cluster, names) in services {

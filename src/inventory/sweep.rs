@@ -62,18 +62,35 @@ impl Inventory {
         let state = self.cloud.state.snapshot().await?;
         let rows_read_at = self.clock.now();
         let rows = self.cloud.desired.rows().await?;
-        let mut observed = Batches { builds: self.batch_builds(&state).await, ..Batches::default() };
+        let mut observed = Batches {
+            builds: self.batch_builds(&state).await,
+            ..Batches::default()
+        };
         let tags = self.batch_services(&state, &mut observed).await;
         observed.groups = self.batch_groups(&state, plan).await;
         observed.probes = self.batch_probes(&state, &observed).await;
-        Ok(Sweep { rows_read_at, rows, state, tags, observed })
+        Ok(Sweep {
+            rows_read_at,
+            rows,
+            state,
+            tags,
+            observed,
+        })
     }
 
     /// Builds of operations in flight; finished ones are never asked for again.
     async fn batch_builds(&self, state: &StateSnapshot) -> BTreeMap<BuildId, Observed<Build>> {
-        let ids: BTreeSet<BuildId> = state.memories.values().filter_map(|m| build_of(m, state)).collect();
+        let ids: BTreeSet<BuildId> = state
+            .memories
+            .values()
+            .filter_map(|m| build_of(m, state))
+            .collect();
         let ids: Vec<BuildId> = ids.into_iter().collect();
-        if ids.is_empty() { BTreeMap::new() } else { self.cloud.builds.look(&ids).await }
+        if ids.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.cloud.builds.look(&ids).await
+        }
     }
 
     /// Every service we know by name and every one that a cluster lists, each described once.
@@ -84,7 +101,10 @@ impl Inventory {
     ) -> BTreeMap<ClusterName, TagIndex> {
         let mut names: BTreeMap<ClusterName, BTreeSet<ResourceName>> = BTreeMap::new();
         for blueprint in state.memories.values().filter_map(Memory::blueprint) {
-            names.entry(blueprint.cluster.clone()).or_default().insert(blueprint.service().clone());
+            names
+                .entry(blueprint.cluster.clone())
+                .or_default()
+                .insert(blueprint.service().clone());
         }
         let mut tags = BTreeMap::new();
         for (cluster, mut wanted) in names {
@@ -121,15 +141,27 @@ impl Inventory {
         state: &StateSnapshot,
         plan: &SweepPlan,
     ) -> BTreeMap<String, Observed<TargetGroup>> {
-        let idle = state.memories.values().filter(|memory| memory.in_flight().is_none());
+        let idle = state
+            .memories
+            .values()
+            .filter(|memory| memory.in_flight().is_none());
         let mut singles = Vec::new();
         let mut names = Vec::new();
         for memory in idle {
-            let Some(group) = memory.blueprint().and_then(|b| b.target_group.clone()) else { continue };
-            if plan.targets_of.contains(&memory.id) { singles.push(group) } else { names.push(group) }
+            let Some(group) = memory.blueprint().and_then(|b| b.target_group.clone()) else {
+                continue;
+            };
+            if plan.targets_of.contains(&memory.id) {
+                singles.push(group);
+            } else {
+                names.push(group);
+            }
         }
-        let mut groups =
-            if names.is_empty() { BTreeMap::new() } else { self.cloud.routes.groups(&names).await };
+        let mut groups = if names.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.cloud.routes.groups(&names).await
+        };
         for name in singles {
             let group = self.cloud.routes.group_with_targets(&name).await;
             groups.insert(name, group);
@@ -145,10 +177,20 @@ impl Inventory {
     ) -> BTreeMap<AppId, Observed<Probe>> {
         let mut asked = JoinSet::new();
         let mut answers = BTreeMap::new();
-        for memory in state.memories.values().filter(|memory| memory.ready_since.is_some()) {
-            let Some(blueprint) = memory.blueprint() else { continue };
+        for memory in state
+            .memories
+            .values()
+            .filter(|memory| memory.ready_since.is_some())
+        {
+            let Some(blueprint) = memory.blueprint() else {
+                continue;
+            };
             let key = (blueprint.cluster.clone(), blueprint.service().clone());
-            let steady = observed.services.get(&key).and_then(Observed::present).is_some_and(is_steady);
+            let steady = observed
+                .services
+                .get(&key)
+                .and_then(Observed::present)
+                .is_some_and(is_steady);
             if !steady {
                 continue;
             }
@@ -157,8 +199,11 @@ impl Inventory {
             {
                 answers.insert(id, answer);
             }
-            let (prober, url, id) =
-                (self.cloud.prober.clone(), blueprint.health_url.clone(), memory.id.clone());
+            let (prober, url, id) = (
+                self.cloud.prober.clone(),
+                blueprint.health_url.clone(),
+                memory.id.clone(),
+            );
             asked.spawn(async move {
                 let answer = prober.probe(&url).await;
                 (id, answer)
@@ -186,7 +231,13 @@ impl Sweep {
     /// Every app that has a row or a memory, save those whose memory could not be read.
     pub fn ids(&self) -> BTreeSet<AppId> {
         let unreadable = |id: &&AppId| !self.state.unreadable.contains_key(&format!("app#{id}"));
-        self.rows.rows.keys().chain(self.state.memories.keys()).filter(unreadable).cloned().collect()
+        self.rows
+            .rows
+            .keys()
+            .chain(self.state.memories.keys())
+            .filter(unreadable)
+            .cloned()
+            .collect()
     }
 
     /// The view of one app, as far as batches tell.
@@ -197,7 +248,11 @@ impl Sweep {
         let operation = memory.and_then(Memory::in_flight);
         let blueprint = memory.and_then(Memory::blueprint);
         let service = blueprint
-            .and_then(|b| self.observed.services.get(&(b.cluster.clone(), b.service().clone())))
+            .and_then(|b| {
+                self.observed
+                    .services
+                    .get(&(b.cluster.clone(), b.service().clone()))
+            })
             .cloned()
             .unwrap_or_default();
         AppView {
@@ -226,7 +281,9 @@ impl Sweep {
 
     /// Services with an app's tag, as this sweep listed them.
     pub fn tagged(&self, memory: &Memory) -> Observed<TagLook> {
-        let Some(blueprint) = memory.blueprint() else { return Observed::Unknown };
+        let Some(blueprint) = memory.blueprint() else {
+            return Observed::Unknown;
+        };
         match self.tags.get(&blueprint.cluster) {
             Some(index) => {
                 let services = index.by_app.get(&memory.id).cloned().unwrap_or_default();
