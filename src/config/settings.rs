@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::reader::Section;
 use super::rule::{Rule, Wrong, choice, duration};
+use super::section::Section;
 use super::types::{
     AdmissionLimits, ApiConfig, AwsSettings, Intervals, LogConfig, LogFormat, Role, Tables, Token,
 };
