@@ -47,10 +47,13 @@ fn syntax_errors_have_a_place_and_do_not_hide_what_is_in_other_tables() {
 
 #[test]
 fn nothing_is_called_missing_that_may_be_in_the_part_not_understood() {
-    let found = mistakes_of(
+    for text in [
         "[apps.shop]\nproject = \"pp\"\nschedule = \"night\"\n[schedules.night\ntime_zone = \"UTC\"\n",
-    );
-    assert_eq!(found.len(), 1, "{found:#?}");
+        "[api]\npublic_addr = \"0.0.0.0:8080\"\n[[api.tokens]\nname = \"a\"\n",
+    ] {
+        let found = mistakes_of(text);
+        assert_eq!(found.len(), 1, "{found:#?}");
+    }
 }
 
 #[test]
@@ -77,15 +80,24 @@ fn mistakes_are_printed_as_a_compiler_does() {
 
 #[test]
 fn columns_count_characters_and_the_caret_stands_below_them() {
-    let text = "[apps.shop]\nparameters.\"größe\\u0007\" = {}\n";
-    let mistakes = Config::from_toml(text).expect_err("the name is no variable");
-    let printed = mistakes.to_string();
+    // The mark that turns the direction of writing is one character of the file and eight of the message.
+    let text = "aws = { \"größ\u{202e}\" = 1, \"ß\" = 2 }\n";
+    let printed = Config::from_toml(text).expect_err("no key is known").to_string();
+    let lines: Vec<&str> = printed.lines().collect();
     assert!(
-        printed.contains("lamplighter.toml:2:12: apps.shop.parameters.\"größe\\u{7}\""),
+        lines[0].starts_with("lamplighter.toml:1:9: aws.\"größ\\u{202e}\""),
         "{printed}"
     );
     assert!(
-        printed.contains("  2 | parameters.\"größe\\u0007\" = {}\n    |            ^^^^^^^^^^^^^"),
+        lines[5].starts_with("lamplighter.toml:1:22: aws.\"ß\""),
+        "{printed}"
+    );
+    assert_eq!(
+        lines[6..8],
+        [
+            "  1 | aws = { \"größ\\u{202e}\" = 1, \"ß\" = 2 }",
+            "    |                             ^^^"
+        ],
         "{printed}"
     );
 }
