@@ -211,6 +211,7 @@ fn tag_resource(sim: &mut Sim, call: &Call, now: Timestamp) -> Outcome {
         return Err(invalid("Too many tags: at most 50 are allowed"));
     }
     service.tags.extend(tags);
+    sim.history.touch(&key);
     sim.check_services(&key, now);
     Ok(Good::Json(json!({})))
 }

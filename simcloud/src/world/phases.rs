@@ -30,6 +30,9 @@ impl Sim {
         let Some(build) = self.state.builds.get(id) else {
             return;
         };
+        if step == BuildStep::LateAct {
+            return self.act_late(id, at);
+        }
         if build.is_complete() || epoch.is_some_and(|epoch| epoch != build.epoch) {
             return;
         }
@@ -41,6 +44,7 @@ impl Sim {
             }
             BuildStep::Lock => self.take_lock(id, at),
             BuildStep::Act => self.act(id, at),
+            BuildStep::LateAct => {}
             BuildStep::QueueTimeout => {
                 if build.phase() <= Phase::Queued {
                     let text = "Build timed out waiting in the queue.";

@@ -183,18 +183,22 @@ async fn a_deleted_service_drains_is_inactive_for_a_while_and_then_missing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_apply_waits_while_its_service_drains_and_makes_a_new_one() {
-    let sim = running().await;
-    let before = sim.cloud.world().service(CLUSTER, NAME).unwrap().created;
-    let id = sim.build(apply()).await.id.unwrap();
-    while sim.cloud.world().build(&id).unwrap().applied_from.is_none() {
-        wait(1).await;
-    }
-    wait(40).await;
+    let timings = simcloud::Timings {
+        drain: simcloud::Span(900.0, 900.0),
+        ..simcloud::Timings::default()
+    };
+    let sim = sim_with(SimConfig { timings, ..config() }).await;
+    sim.run(apply()).await;
+    let deleted = sim.cloud.world().service(CLUSTER, NAME).unwrap().created;
     sim.cloud.world().delete_service(CLUSTER, NAME);
+    let id = sim.build(apply()).await.id.unwrap();
+    wait(600).await;
+    assert_eq!(status(&sim.get(&id).await), "IN_PROGRESS");
+    assert_eq!(sim.service().await.status(), Some("DRAINING"));
     assert_eq!(status(&sim.finish(&id).await), "SUCCEEDED");
     let service = sim.cloud.world().service(CLUSTER, NAME).unwrap();
     assert_eq!(service.status, ServiceStatus::Active);
-    assert!(service.created > before);
+    assert!(service.created.duration_since(deleted).as_secs() > 900);
 }
 
 #[tokio::test(start_paused = true)]
@@ -430,4 +434,30 @@ async fn two_live_services_of_one_host_are_a_violation() {
 
 fn simcloud_arn(name: &str) -> String {
     format!("arn:aws:ecs:eu-west-1:123456789012:service/{CLUSTER}/{name}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn ecs_throttles_at_its_published_rates_if_asked_to() {
+    let sim = sim_with(SimConfig {
+        rate_limits: true,
+        ..config()
+    })
+    .await;
+    let list = || sim.aws.ecs.list_services().cluster(CLUSTER).send();
+    for _ in 0..100 {
+        list().await.unwrap();
+    }
+    assert_eq!(list().await.unwrap_err().code(), Some("ThrottlingException"));
+    wait(1).await;
+    for _ in 0..20 {
+        list().await.unwrap();
+    }
+    assert!(list().await.is_err());
+    sim.aws
+        .ecs
+        .describe_clusters()
+        .clusters(CLUSTER)
+        .send()
+        .await
+        .unwrap();
 }
