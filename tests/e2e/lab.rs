@@ -19,16 +19,22 @@ use lamplighter::model::name::AppId;
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::status::{ConditionKind, Phase, Status, Truth};
 use lamplighter::serve::{self, Ports, World};
-use simcloud::{BuildView, SimCloud, SimConfig};
+use simcloud::{BuildView, ServiceStatus, ServiceView, SimCloud, SimConfig, TokioClock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+pub mod process;
+pub mod wire;
 
 pub const CLUSTER: &str = "apps";
 pub const PROJECT: &str = "child-app";
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When a lab's time begins: ten in the morning in Berlin, on a day without a change of the clock.
+pub const MORNING: &str = "2027-02-10T09:00:00Z";
 
 /// The wall clock, which a test may put forward or back.
 #[derive(Debug, Default)]
@@ -38,7 +44,8 @@ pub struct ShiftedClock {
 
 impl ShiftedClock {
     pub fn shift(&self, by: SignedDuration) {
-        self.shift_millis.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.shift_millis
+            .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// Puts the clock so that it shows `to` now.
@@ -51,7 +58,10 @@ impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
         #[allow(clippy::disallowed_methods, reason = "the lab runs on real time")]
         let now = Timestamp::now();
-        now.checked_add(SignedDuration::from_millis(self.shift_millis.load(Ordering::SeqCst))).unwrap()
+        now.checked_add(SignedDuration::from_millis(
+            self.shift_millis.load(Ordering::SeqCst),
+        ))
+        .unwrap()
     }
 }
 
@@ -83,7 +93,12 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { speed: 400.0, builds: 10, config: String::new(), intervals: QUICK }
+        Self {
+            speed: 400.0,
+            builds: 10,
+            config: String::new(),
+            intervals: QUICK,
+        }
     }
 }
 
@@ -152,7 +167,7 @@ impl Lab {
             speed: setup.speed,
             concurrent_builds: setup.builds,
             app_port: Some(port),
-            ..SimConfig::default()
+            ..SimConfig::with_clock(Arc::new(TokioClock::starting_at(MORNING.parse().unwrap())))
         });
         sim.create_project(PROJECT, CLUSTER);
         serve_on_its_own_thread(&sim, listener);
@@ -177,9 +192,15 @@ impl Lab {
         create_tables(&clients, &serve::tables(&config)).await.unwrap();
         let cloud = serve::cloud(&clients, serve::tables(&config)).unwrap();
         let clock = Arc::new(ShiftedClock::default());
-        let lab = Self { sim, url, config, cloud, clock, daemons: Mutex::default() };
-        // Ten in the morning in Berlin, on a day without a change of the clock, unless a test says otherwise.
-        lab.clock.set("2027-02-10T09:00:00Z".parse().unwrap());
+        let lab = Self {
+            sim,
+            url,
+            config,
+            cloud,
+            clock,
+            daemons: Mutex::default(),
+        };
+        lab.clock.set(MORNING.parse().unwrap());
         lab
     }
 
@@ -194,14 +215,24 @@ impl Lab {
         let (api, admin) = (url(&ports.public), url(&ports.admin));
         let (stop, stopped) = oneshot::channel();
         let config = self.config.clone();
-        let world = World { cloud, metrics: Metrics::new("test"), ports, clock: self.clock.clone() };
+        let world = World {
+            cloud,
+            metrics: Metrics::new("test"),
+            ports,
+            clock: self.clock.clone(),
+        };
         let work = tokio::spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
             };
             serve::run(&config, world, shutdown).await.unwrap();
         });
-        self.daemons.lock().unwrap().push(Daemon { stop: Some(stop), work, api, admin });
+        self.daemons.lock().unwrap().push(Daemon {
+            stop: Some(stop),
+            work,
+            api,
+            admin,
+        });
     }
 
     /// Stops every daemon cleanly.
@@ -228,7 +259,11 @@ impl Lab {
             .map(|(name, value)| {
                 let number = *name == "generation";
                 let value = (*value).to_owned();
-                let value = if number { RawValue::Number(value) } else { RawValue::Text(value) };
+                let value = if number {
+                    RawValue::Number(value)
+                } else {
+                    RawValue::Text(value)
+                };
                 ((*name).to_owned(), value)
             })
             .collect();
@@ -246,7 +281,10 @@ impl Lab {
     }
 
     pub async fn status(&self, id: &str) -> Status {
-        self.memory(id).await.map(|memory| memory.status).unwrap_or_default()
+        self.memory(id)
+            .await
+            .map(|memory| memory.status)
+            .unwrap_or_default()
     }
 
     pub async fn snapshot(&self) -> StateSnapshot {
@@ -255,7 +293,8 @@ impl Lab {
 
     /// Waits until an app is in a phase, and gives its status then.
     pub async fn until(&self, id: &str, phase: Phase) -> Status {
-        self.until_status(id, &format!("phase {phase}"), |status| status.phase == phase).await
+        self.until_status(id, &format!("phase {phase}"), |status| status.phase == phase)
+            .await
     }
 
     pub async fn until_status(&self, id: &str, what: &str, done: impl Fn(&Status) -> bool) -> Status {
@@ -268,6 +307,36 @@ impl Lab {
             assert!(begin.elapsed() < PATIENCE, "{id}: no {what}; it says {status:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Waits until an app says why it is where it is in this word.
+    pub async fn until_reason(&self, id: &str, reason: &str) -> Status {
+        self.until_status(id, &format!("reason {reason}"), |status| status.reason == reason)
+            .await
+    }
+
+    /// Looks again and again for a while that something stays so.
+    pub async fn throughout<F: Future<Output = bool>>(
+        &self,
+        time: Duration,
+        what: &str,
+        mut so: impl FnMut() -> F,
+    ) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            assert!(so().await, "not all the time: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// An app's history, oldest line first: `rule/reason: message`.
+    pub async fn history(&self, id: &str) -> Vec<String> {
+        let mut events = self.cloud.state.events(&app(id), 1000).await.unwrap();
+        events.reverse();
+        events
+            .into_iter()
+            .map(|event| format!("{}/{}: {}", event.rule, event.reason, event.message))
+            .collect()
     }
 
     /// Waits until something is so.
@@ -290,6 +359,30 @@ impl Lab {
         builds
     }
 
+    /// All builds of an app, oldest first.
+    pub fn builds(&self, id: &str) -> Vec<BuildView> {
+        let mut builds = self.sim.world().builds();
+        builds.retain(|build| build.instance.as_deref() == Some(id));
+        builds
+    }
+
+    /// What is there of an app in ECS, gone services left out.
+    pub fn services(&self, id: &str) -> Vec<ServiceView> {
+        let mut services = self.sim.world().services();
+        services.retain(|service| {
+            service.instance.as_deref() == Some(id) && service.status != ServiceStatus::Inactive
+        });
+        services
+    }
+
+    /// Whether an app holds its user's slot.
+    pub async fn holds_a_slot(&self, id: &str) -> bool {
+        let claims = self.snapshot().await.claims;
+        claims
+            .iter()
+            .any(|(key, claim)| key.is_slot() && claim.app == app(id))
+    }
+
     /// What the world itself found wrong, which must be nothing.
     pub fn assert_sound(&self) {
         assert_eq!(self.sim.world().violations(), Vec::<String>::new());
@@ -301,7 +394,10 @@ fn serve_on_its_own_thread(sim: &SimCloud, listener: TcpListener) {
     let sim = sim.clone();
     // Detached: it ends with the process.
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             sim.serve(listener, std::future::pending::<()>()).await.unwrap();
