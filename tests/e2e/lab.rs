@@ -19,7 +19,7 @@ use lamplighter::model::name::AppId;
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::status::{ConditionKind, Phase, Status, Truth};
 use lamplighter::serve::{self, Ports, World};
-use simcloud::{BuildView, ServiceStatus, ServiceView, SimCloud, SimConfig, TokioClock};
+use simcloud::{BuildView, ServiceStatus, ServiceView, SimCloud, SimConfig, Timings, TokioClock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -85,6 +85,8 @@ struct Daemon {
 pub struct Setup {
     pub speed: f64,
     pub builds: usize,
+    /// How long things take before `speed` divides it.
+    pub timings: Timings,
     /// More lines for the daemon's configuration, at its end.
     pub config: String,
     /// How often the daemon looks; replaced to see what it does without its quick wake-ups.
@@ -96,6 +98,7 @@ impl Default for Setup {
         Self {
             speed: 400.0,
             builds: 10,
+            timings: Timings::default(),
             config: String::new(),
             intervals: QUICK,
         }
@@ -141,6 +144,8 @@ url = "http://{host_name}:@PORT@"
 health_path = "/health"
 target_group = "{resource_name}"
 schedule = "office"
+build_timeout = "4h"
+queue_timeout = "4h"
 parameters = { SIZE = { max_bytes = 10, one_of = ["small", "large"] } }
 
 [apps.wiki]
@@ -150,6 +155,8 @@ domain = "localhost"
 url = "http://{host_name}:@PORT@"
 health_path = "/health"
 schedule = "nights"
+build_timeout = "4h"
+queue_timeout = "4h"
 
 @MORE@
 "#;
@@ -167,6 +174,7 @@ impl Lab {
             speed: setup.speed,
             concurrent_builds: setup.builds,
             app_port: Some(port),
+            timings: setup.timings,
             ..SimConfig::with_clock(Arc::new(TokioClock::starting_at(MORNING.parse().unwrap())))
         });
         sim.create_project(PROJECT, CLUSTER);

@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
 
 mod conflict;
+mod drift;
+mod failure;
+mod health;
 mod lab;
 mod life;
+mod mind;
