@@ -1,6 +1,6 @@
 //! Load balancing: whether a target group is there, is used, and has targets that take traffic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -32,30 +32,40 @@ impl Elb {
 
 #[async_trait]
 impl Routes for Elb {
-    async fn groups(&self, names: &[String]) -> BTreeMap<String, Observed<TargetGroup>> {
+    async fn groups_and_targets(
+        &self,
+        names: &[String],
+        with_targets: &BTreeSet<String>,
+    ) -> BTreeMap<String, Observed<TargetGroup>> {
         let found = match names {
             [] => return BTreeMap::new(),
             [name] => self.one(name).await.map(|found| {
-                let found = found.map(|(group, _)| (name.clone(), group));
+                let found = found.map(|found| (name.clone(), found));
                 found.into_iter().collect()
             }),
             // A call that names several fails as a whole when one of them is missing, so the whole account
             // is listed instead: 400 in a page, at most 3,000 in a region.
             _ => self.all().await,
         };
-        let look = |name: &String| match &found {
-            Err(_) => Observed::Unknown,
-            Ok(all) => Observed::from(all.get(name).cloned()),
-        };
-        names.iter().map(|name| (name.clone(), look(name))).collect()
+        let mut looks = BTreeMap::new();
+        for name in names {
+            let look = match found.as_ref().map(|all| all.get(name)) {
+                Err(_) => Observed::Unknown,
+                Ok(None) => Observed::Absent,
+                Ok(Some((group, arn))) if with_targets.contains(name) => {
+                    Observed::Present(self.with_targets(group.clone(), arn).await)
+                }
+                Ok(Some((group, _))) => Observed::Present(group.clone()),
+            };
+            looks.insert(name.clone(), look);
+        }
+        looks
     }
+}
 
-    async fn group_with_targets(&self, name: &str) -> Observed<TargetGroup> {
-        let (group, arn) = match self.one(name).await {
-            Ok(Some(found)) => found,
-            Ok(None) => return Observed::Absent,
-            Err(_) => return Observed::Unknown,
-        };
+impl Elb {
+    /// The same group with its targets, if they could be looked at.
+    async fn with_targets(&self, group: TargetGroup, arn: &str) -> TargetGroup {
         let health = self
             .client
             .describe_target_health()
@@ -63,7 +73,7 @@ impl Routes for Elb {
             .send()
             .await;
         let Ok(health) = health else {
-            return Observed::Present(group);
+            return group;
         };
         let health = health.target_health_descriptions.unwrap_or_default();
         let health: Vec<&TargetHealth> = health
@@ -75,14 +85,12 @@ impl Routes for Elb {
         let says = |target: &&TargetHealth| target.reason() == Some(&TargetHealthReasonEnum::NotInUse);
         let targets = targets(&health);
         let unused = health.iter().any(says) && targets.healthy == 0;
-        Observed::Present(TargetGroup {
+        TargetGroup {
             attached: group.attached && !unused,
             targets: Observed::Present(targets),
-        })
+        }
     }
-}
 
-impl Elb {
     /// One target group and its ARN.
     async fn one(&self, name: &str) -> Result<Option<(TargetGroup, String)>> {
         let call = "elasticloadbalancing.DescribeTargetGroups";
@@ -105,8 +113,8 @@ impl Elb {
         })
     }
 
-    /// Every target group by name. All pages or an error.
-    async fn all(&self) -> Result<BTreeMap<String, TargetGroup>> {
+    /// Every target group by name, with its ARN. All pages or an error.
+    async fn all(&self) -> Result<BTreeMap<String, (TargetGroup, String)>> {
         let mut all = BTreeMap::new();
         let mut after = None;
         loop {
@@ -119,8 +127,8 @@ impl Elb {
                 .await
                 .map_err(|e| aws::map("elasticloadbalancing.DescribeTargetGroups", e))?;
             for group in page.target_groups.unwrap_or_default() {
-                if let Some(name) = group.target_group_name() {
-                    all.insert(name.to_owned(), without_targets(&group));
+                if let (Some(name), Some(arn)) = (group.target_group_name(), group.target_group_arn()) {
+                    all.insert(name.to_owned(), (without_targets(&group), arn.to_owned()));
                 }
             }
             match page.next_marker {

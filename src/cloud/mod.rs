@@ -4,7 +4,7 @@
 //! A method that changes something may have taken effect although it returned an error; only
 //! [`Error::Rejected`] and its kin say that it did not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -162,10 +162,23 @@ pub trait Services: Send + Sync {
 /// Load balancing.
 #[async_trait]
 pub trait Routes: Send + Sync {
-    /// Looks at target groups by exact name, without their targets. Every name asked for is in the answer.
-    async fn groups(&self, names: &[String]) -> BTreeMap<String, Observed<TargetGroup>>;
-    /// Looks at one target group with its targets: one call each, so not for a whole fleet.
-    async fn group_with_targets(&self, name: &str) -> Observed<TargetGroup>;
+    /// Looks at target groups by exact name, all together, and at the targets of some of them: one call each,
+    /// so not of a whole fleet at once. Every name asked for is in the answer.
+    async fn groups_and_targets(
+        &self,
+        names: &[String],
+        with_targets: &BTreeSet<String>,
+    ) -> BTreeMap<String, Observed<TargetGroup>>;
+    /// Looks at target groups without their targets.
+    async fn groups(&self, names: &[String]) -> BTreeMap<String, Observed<TargetGroup>> {
+        self.groups_and_targets(names, &BTreeSet::new()).await
+    }
+    /// Looks at one target group with its targets.
+    async fn group_with_targets(&self, name: &str) -> Observed<TargetGroup> {
+        let only = BTreeSet::from([name.to_owned()]);
+        let mut seen = self.groups_and_targets(&[name.to_owned()], &only).await;
+        seen.remove(name).unwrap_or_default()
+    }
 }
 
 /// The app itself, over HTTP.

@@ -93,18 +93,22 @@ impl Inventory {
         }
     }
 
-    /// Every service we know by name and every one that a cluster lists, each described once.
+    /// Every service that a cluster lists and every one we know by name, each described once. While a build is at
+    /// work, nothing is decided about its service.
     async fn batch_services(
         &self,
         state: &StateSnapshot,
         observed: &mut Batches,
     ) -> BTreeMap<ClusterName, TagIndex> {
         let mut names: BTreeMap<ClusterName, BTreeSet<ResourceName>> = BTreeMap::new();
-        for blueprint in state.memories.values().filter_map(Memory::blueprint) {
-            names
-                .entry(blueprint.cluster.clone())
-                .or_default()
-                .insert(blueprint.service().clone());
+        for memory in state.memories.values() {
+            let Some(blueprint) = memory.blueprint() else {
+                continue;
+            };
+            let names = names.entry(blueprint.cluster.clone()).or_default();
+            if memory.in_flight().is_none() {
+                names.insert(blueprint.service().clone());
+            }
         }
         let mut tags = BTreeMap::new();
         for (cluster, mut wanted) in names {
@@ -145,28 +149,18 @@ impl Inventory {
             .memories
             .values()
             .filter(|memory| memory.in_flight().is_none());
-        let mut singles = Vec::new();
         let mut names = Vec::new();
+        let mut with_targets = BTreeSet::new();
         for memory in idle {
             let Some(group) = memory.blueprint().and_then(|b| b.target_group.clone()) else {
                 continue;
             };
             if plan.targets_of.contains(&memory.id) {
-                singles.push(group);
-            } else {
-                names.push(group);
+                with_targets.insert(group.clone());
             }
+            names.push(group);
         }
-        let mut groups = if names.is_empty() {
-            BTreeMap::new()
-        } else {
-            self.cloud.routes.groups(&names).await
-        };
-        for name in singles {
-            let group = self.cloud.routes.group_with_targets(&name).await;
-            groups.insert(name, group);
-        }
-        groups
+        self.cloud.routes.groups_and_targets(&names, &with_targets).await
     }
 
     /// Asks every app that is ready whether it still answers.

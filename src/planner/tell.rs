@@ -9,8 +9,12 @@ use crate::model::row::Desired;
 use crate::model::status::{BuildStatus, ConditionKind, NextChange, Phase, Truth};
 
 /// Finishes the plan.
-pub(super) fn finish(mut draft: Draft<'_>, step: Step, wish: &Wish, intake: &Intake) -> Plan {
+pub(super) fn finish(mut draft: Draft<'_>, mut step: Step, wish: &Wish, intake: &Intake) -> Plan {
     let rule = step.rule.unwrap_or(wish.rule);
+    // A hold is told whatever else there is to tell: it waits for a person.
+    if wish.rule == "MassDeletionHeld" && !step.message.contains(&wish.because) {
+        step.message = format!("{} {}", step.message, wish.because);
+    }
     let decision = Decision {
         rule,
         reason: step.reason,

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
 
 mod conflict;
+mod cost;
 mod drift;
 mod failure;
 mod health;
+mod hold;
+mod hostile;
 mod lab;
 mod life;
 mod mind;
 mod night;
+mod rows;
