@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lamplighter::api::Access;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{Answer, Served, exchange, row};
 
@@ -111,11 +112,18 @@ async fn a_body_larger_than_64_kb_is_refused_whether_it_says_so_or_not() {
         "PUT /api/v1/apps/a1 HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
         served.public
     );
-    let parts = body.as_bytes().chunks(10_000);
-    let parts = parts.map(|part| format!("{:x}\r\n{}\r\n", part.len(), str::from_utf8(part).unwrap()));
-    let chunked = head + &parts.collect::<String>() + "0\r\n\r\n";
-    let answer = Answer::parse(&exchange(served.public, chunked.as_bytes()).await);
-    answer.assert_problem(413, "body-too-large");
+    // A slow sender still gets to read the answer, instead of a connection that breaks while it sends.
+    let mut stream = tokio::net::TcpStream::connect(served.public).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for part in body.as_bytes().chunks(10_000) {
+        let part = format!("{:x}\r\n{}\r\n", part.len(), str::from_utf8(part).unwrap());
+        stream.write_all(part.as_bytes()).await.expect("still listening");
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    stream.write_all(b"0\r\n\r\n").await.expect("still listening");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    Answer::parse(&answer).assert_problem(413, "body-too-large");
     assert_eq!(served.row("a1"), before);
 
     let fits = json!({"user": "ann", "app": "b", "desired": "Running", "x-": "y".repeat(65_000)});
@@ -148,9 +156,9 @@ async fn bytes_that_are_no_http_end_the_connection_and_nothing_else() {
         [b"GET /".to_vec(), vec![b'a'; 700_000]].concat(),
     ] {
         let mut stream = tokio::net::TcpStream::connect(served.public).await.unwrap();
-        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes).await;
+        let _ = stream.write_all(&bytes).await;
         let mut answer = Vec::new();
-        let read = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer);
+        let read = stream.read_to_end(&mut answer);
         let _ = tokio::time::timeout(Duration::from_secs(5), read)
             .await
             .expect("the connection ends");
