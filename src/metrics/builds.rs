@@ -51,7 +51,7 @@ impl From<&Ending> for BuildOutcome {
     fn from(ending: &Ending) -> Self {
         match ending {
             Ending::Abandoned => Self::Abandoned,
-            Ending::Succeeded => Self::Succeeded,
+            Ending::Succeeded | Ending::Leftover => Self::Succeeded,
             Ending::Failed(_) => Self::Failed,
             Ending::NeverRan(_) => Self::NeverRan,
             Ending::Lost => Self::Lost,

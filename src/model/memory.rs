@@ -44,25 +44,34 @@ pub struct Memory {
     /// Since when the latest request has been refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_since: Option<Timestamp>,
-    /// Since when looks have not found the row.
+    /// That looks have not found the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub row_gone_since: Option<Timestamp>,
-    /// Since when looks have not found the service (or have found it, where it should be gone: see
-    /// `planner::service`).
+    pub row_gone: Option<RowGone>,
+    /// Since when looks have not found the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_absent_since: Option<Timestamp>,
     /// Since when the target group has been missing or attached to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_lost_since: Option<Timestamp>,
-    /// The boundary, expiry or lifetime whose stop has begun. An exemption given later does not undo it.
+    /// The stop that has begun for the latest request. Neither an exemption given later nor a clock that
+    /// goes back undoes it; only a new request does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped_at: Option<Timestamp>,
+    pub stop: Option<Stop>,
+    /// Since when the app has been Ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_since: Option<Timestamp>,
+    /// Since when the app should have been Ready and was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unready_since: Option<Timestamp>,
     /// The last task that stopped by itself. AWS forgets it within the hour, so it is kept when seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_task: Option<StoppedTask>,
     /// When nothing was left to do for an app whose row is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_since: Option<Timestamp>,
+    /// The newest decision, as `rule/reason`: history gets a line when it changes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub decision: String,
     /// What readers are told. A stable read contract; no decision reads it.
     pub status: Status,
 }
@@ -79,6 +88,28 @@ pub struct Request {
     /// The portal's generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
+}
+
+/// A row that is not there any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowGone {
+    /// Since when looks have not found it.
+    pub since: Timestamp,
+    /// Whether a complete sweep has confirmed it as an ordinary deletion. From then on it is acted on.
+    pub confirmed: bool,
+}
+
+/// A stop by time: the end of the day, an expiry, a lifetime.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stop {
+    /// When it was due.
+    pub due: Timestamp,
+    /// The rule: `Curfew`, `ExpiresAt` or `MaxLifetime`.
+    pub rule: String,
+    /// What the app may be at most from then on.
+    pub at_most: Desired,
 }
 
 /// A spec that passed every check.
@@ -161,6 +192,9 @@ pub struct Operation {
     /// A definite refusal of `StartBuild` that will not pass by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_error: Option<String>,
+    /// What `StartBuild` last answered, where that may pass by itself: a throttle, a denial, no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_trouble: Option<String>,
     /// Set once, and never taken back: from then on no build of this operation runs past its gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
@@ -190,6 +224,8 @@ pub enum Ending {
     NeverRan(BuildFailure),
     /// The build that held the gate is not known to CodeBuild any more.
     Lost,
+    /// The destroy build succeeded, and something survived it.
+    Leftover,
 }
 
 impl Operation {
@@ -226,12 +262,15 @@ impl Memory {
             operation: None,
             failures: None,
             refused_since: None,
-            row_gone_since: None,
+            row_gone: None,
             service_absent_since: None,
             route_lost_since: None,
-            stopped_at: None,
+            stop: None,
+            ready_since: None,
+            unready_since: None,
             stopped_task: None,
             over_since: None,
+            decision: String::new(),
             status: Status::default(),
         }
     }
@@ -241,8 +280,7 @@ impl Memory {
         self.operation.as_ref().filter(|operation| operation.in_flight())
     }
 
-    /// The blueprint whose service is to be looked at: of the operation in flight, else of the deployment,
-    /// else of what was accepted.
+    /// The blueprint whose service is to be looked at: of the operation in flight, else of the deployment.
     pub fn blueprint(&self) -> Option<&Blueprint> {
         self.in_flight()
             .map(|operation| &operation.blueprint)

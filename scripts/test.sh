@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# All checks, the cheap ones first, and then all tests. One cargo at a time: they would only wait for each other.
+# Every stage ends with a line that says how long it took; the very last output is the test runner's summary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+stage() {
+  local name=$1 began=$SECONDS
+  shift
+  echo "== $name"
+  if "$@"; then
+    echo "== $name: $((SECONDS - began)) s"
+  else
+    echo "== $name: FAILED after $((SECONDS - began)) s" >&2
+    exit 1
+  fi
+}
+
+# The production image is built without the feature `dev`.
+check_without_dev() {
+  cargo check --quiet --locked --no-default-features
+}
+
+# cargo test prints one summary for each test binary, the last one often of no test at all; this adds them up. It
+# is the fallback because building cargo-nextest takes longer than it saves.
+cargo_test() {
+  local log
+  log=$(mktemp)
+  cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || true
+  awk '/^test result:/ { ran = 1; for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i-1); if ($i ~ /^failed/) f += $(i-1); if ($i ~ /^ignored/) s += $(i-1) } }
+       /^error/ { broken = 1 }
+       END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit !(ran && !f && !broken) }' "$log"
+}
+
+stage 'python tools' scripts/venv.sh
+stage 'node modules' scripts/portal.sh
+stage 'scripts' scripts/lint.sh
+stage 'cargo fmt' cargo fmt --all --check
+stage 'cargo clippy' cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+stage 'cargo check, without dev' check_without_dev
+stage 'cargo deny' scripts/deny.sh --if-there
+
+if cargo nextest --version >/dev/null 2>&1; then
+  profile=default
+  [[ -z ${CI:-} ]] || profile=ci
+  stage 'documentation tests' cargo test --quiet --workspace --locked --doc
+  stage 'build the tests' cargo nextest run --workspace --locked --no-run --cargo-quiet
+  echo '== tests'
+  exec cargo nextest run --workspace --locked --profile "$profile" --cargo-quiet
+fi
+echo '== tests (with cargo test, since cargo-nextest is not installed)'
+cargo_test

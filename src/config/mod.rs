@@ -1,0 +1,68 @@
+//! The configuration: one TOML file, a handful of environment variables and flags, validated once into plain
+//! types. All mistakes are reported together, each with its place and the way out.
+//!
+//! Nothing here talks to AWS, reads a clock or starts anything. Start with `types` for what comes out, then
+//! `settings`, `policy` and `catalogue` for what goes in; `docs/configuration.md` is the reference.
+
+mod book;
+mod catalogue;
+mod field;
+mod mistakes;
+mod overrides;
+mod policy;
+mod read;
+mod rule;
+mod section;
+mod settings;
+mod source;
+mod summary;
+mod types;
+mod values;
+mod variable;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+pub use book::{Absent, KnownKey};
+pub use mistakes::{Mistake, Mistakes, Place};
+pub use overrides::Overrides;
+pub use read::known_keys;
+pub use summary::summary;
+pub use types::{
+    AdmissionLimits, ApiConfig, AwsSettings, Config, Intervals, LogConfig, LogFormat, Role, Tables, Token,
+    TokenHash,
+};
+
+/// Reads the file at `path`. Flags win over the environment, which wins over the file.
+pub fn load(path: &Path, overrides: &Overrides, env: &BTreeMap<String, String>) -> Result<Config, Mistakes> {
+    let outside = overrides::Outside {
+        flags: overrides,
+        environment: env,
+    };
+    let file = path.display().to_string();
+    let text = source::text_of(path).map_err(|mistake| Mistakes::new(&file, vec![*mistake]))?;
+    read::config(&file, &text, outside)
+}
+
+/// What `lamplighter config check` prints: the configuration for people, or its mistakes.
+pub fn check(
+    path: &Path,
+    overrides: &Overrides,
+    env: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Result<String, Mistakes> {
+    load(path, overrides, env).map(|config| summary(&config, now))
+}
+
+impl Config {
+    /// Reads a file's text alone. Empty text is a configuration of defaults without any app.
+    pub fn from_toml(text: &str) -> Result<Self, Mistakes> {
+        let outside = overrides::Outside {
+            flags: &Overrides::default(),
+            environment: &BTreeMap::new(),
+        };
+        read::config("lamplighter.toml", text, outside)
+    }
+}

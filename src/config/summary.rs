@@ -1,0 +1,155 @@
+//! A configuration for people: what `lamplighter config check` prints when all is well. Never prints a hash
+//! of a token.
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::rule::show;
+use super::types::{Config, Role};
+use crate::model::claim::Scope;
+use crate::model::policy::CatalogueEntry;
+use crate::model::schedule::{CurfewAction, Schedule};
+
+/// Describes `config`; the next boundary of each schedule is the first after `now`.
+pub fn summary(config: &Config, now: Timestamp) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        let _ = writeln!(out, "{text}");
+    };
+    let or_sdk = |value: &Option<String>| {
+        value
+            .clone()
+            .unwrap_or_else(|| "as the AWS SDK finds it".to_owned())
+    };
+    line(format!(
+        "aws        region {}, endpoint {}",
+        or_sdk(&config.aws.region),
+        or_sdk(&config.aws.endpoint_url)
+    ));
+    let tables = &config.tables;
+    line(format!(
+        "tables     {}, {}, {}",
+        tables.desired, tables.state, tables.events
+    ));
+    line(format!(
+        "api        http://{}, {}",
+        config.api.public_addr,
+        holders(config)
+    ));
+    line(format!("admin      http://{}", config.api.admin_addr));
+    let admission = config.admission;
+    line(format!(
+        "builds     at most {} at once, {} of them for destroys only, {} starts a minute",
+        admission.max_concurrent_builds, admission.reserved_for_destroys, admission.starts_per_minute
+    ));
+    line(format!(
+        "scope      one instance for each {}",
+        match config.policy.scope {
+            Scope::User => "user",
+            Scope::UserApp => "user and app",
+        }
+    ));
+    for schedule in config.policy.schedules.values() {
+        line(format!("schedule   {}", describe_schedule(schedule, now)));
+    }
+    for app in config.policy.catalogue.values() {
+        line(format!("app        {}", describe_app(app)));
+    }
+    for note in notes(config) {
+        line(format!("note       {note}"));
+    }
+    out
+}
+
+fn holders(config: &Config) -> String {
+    let count = |role| {
+        config
+            .api
+            .tokens
+            .iter()
+            .filter(|token| token.role == role)
+            .count()
+    };
+    match (count(Role::Operator), count(Role::Viewer)) {
+        (0, 0) => "open to this machine only".to_owned(),
+        (operators, viewers) => format!("tokens: {operators} operator, {viewers} viewer"),
+    }
+}
+
+fn describe_schedule(schedule: &Schedule, now: Timestamp) -> String {
+    let zone = &schedule.time_zone;
+    let next = schedule.next_boundary(now, None).map_or_else(
+        || "never again".to_owned(),
+        |next| {
+            format!(
+                "next {} ({next})",
+                next.to_zoned(zone.clone()).strftime("%a %F %T %:z")
+            )
+        },
+    );
+    let action = match schedule.action {
+        CurfewAction::Destroy => "destroys",
+        CurfewAction::Suspend => "suspends",
+    };
+    format!(
+        "{}: {action} at \"{}\" {}, {next}",
+        schedule.name,
+        schedule.teardown.as_str(),
+        zone.iana_name().unwrap_or("in an unnamed zone"),
+    )
+}
+
+fn describe_app(app: &CatalogueEntry) -> String {
+    let projects = if app.deploy_project == app.destroy_project {
+        format!("project {}", app.deploy_project)
+    } else {
+        format!("projects {} and {}", app.deploy_project, app.destroy_project)
+    };
+    let end = match (&app.schedule, app.max_lifetime) {
+        (Some(schedule), Some(life)) => format!("schedule {schedule}, at most {}", show(life)),
+        (Some(schedule), None) => format!("schedule {schedule}"),
+        (None, Some(life)) => format!("at most {}", show(life)),
+        (None, None) => "no end".to_owned(),
+    };
+    let url = app.url.fill("{host_name}", "{resource_name}");
+    format!("{}: {projects}, cluster {}, {url}, {end}", app.name, app.cluster)
+}
+
+/// What is no mistake but may surprise.
+fn notes(config: &Config) -> Vec<String> {
+    let policy = &config.policy;
+    let mut notes = Vec::new();
+    if policy.catalogue.is_empty() {
+        notes.push("there is no app, so every row will be refused: add [apps.NAME]".to_owned());
+    }
+    for app in policy.catalogue.values() {
+        if app.schedule.is_none() && app.max_lifetime.is_none() {
+            notes.push(format!(
+                "app {} has neither schedule nor max_lifetime: it runs until somebody stops it",
+                app.name
+            ));
+        }
+    }
+    for name in policy.schedules.keys() {
+        if !policy
+            .catalogue
+            .values()
+            .any(|app| app.schedule.as_ref() == Some(name))
+        {
+            notes.push(format!("no app uses schedule {name}"));
+        }
+    }
+    let tokens = &config.api.tokens;
+    if !tokens.is_empty() && !tokens.iter().any(|token| token.role == Role::Operator) {
+        notes.push("no token has the role operator, so nobody can change anything over the API".to_owned());
+    }
+    let confirm = policy.timing.confirm_absence;
+    if confirm < SignedDuration::from_secs(60) {
+        notes.push(format!(
+            "policy.confirm_absence is {}: ECS may answer with what was true a minute ago, so less than 1m is for tests",
+            show(confirm)
+        ));
+    }
+    notes
+}

@@ -1,0 +1,178 @@
+//! Judges rows that are gone: an ordinary deletion, or the sign of an empty, wrong or restored table?
+//!
+//! More than max(5, 10 %) of the known rows gone at once is held until the rows are back or an operator
+//! approves. The judgement is made afresh by every sweep from what the tables say, so it outlives restarts.
+
+use jiff::Timestamp;
+
+use crate::cloud::{Rows, StateSnapshot};
+use crate::model::memory::{Memory, RowGone};
+use crate::model::policy::Deletions;
+
+/// The judgement of the last complete sweep.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Judgement {
+    judged: Deletions,
+    approved_at: Option<Timestamp>,
+}
+
+/// Up to this many rows may always go at once.
+const ALWAYS_ALLOWED: usize = 5;
+
+impl Judgement {
+    /// Judges a complete reading of both tables.
+    pub(super) fn of(
+        before: &Judgement,
+        rows: &Rows,
+        state: &StateSnapshot,
+        rows_read_at: Timestamp,
+    ) -> Self {
+        let known = state.memories.values().filter(|memory| counts(memory)).count();
+        let approved_at = state.deletions_approved_at;
+        let vanished = state
+            .memories
+            .values()
+            .filter(|memory| counts(memory) && !rows.rows.contains_key(&memory.id))
+            .filter(|memory| !decided(memory.row_gone.as_ref(), approved_at))
+            .count();
+        let judged = if vanished > ALWAYS_ALLOWED.max(known / 10) {
+            let since = match before.judged {
+                Deletions::Held { since, .. } => since,
+                Deletions::Unjudged | Deletions::Clear { .. } => rows_read_at,
+            };
+            Deletions::Held {
+                vanished,
+                known,
+                since,
+            }
+        } else {
+            Deletions::Clear { as_of: rows_read_at }
+        };
+        Self { judged, approved_at }
+    }
+
+    /// What it means for one app.
+    pub(super) fn for_app(&self, memory: Option<&Memory>) -> Deletions {
+        let gone = memory.and_then(|memory| memory.row_gone.as_ref());
+        match (gone, self.approved_at) {
+            (Some(gone), Some(approved_at)) if approved_at >= gone.since => {
+                Deletions::Clear { as_of: approved_at }
+            }
+            (Some(_) | None, Some(_) | None) => self.judged.clone(),
+        }
+    }
+
+    /// The judgement over all.
+    pub(super) fn overall(&self) -> &Deletions {
+        &self.judged
+    }
+}
+
+/// Whether losing this app's row would tear something down.
+fn counts(memory: &Memory) -> bool {
+    memory.deployment.is_some() || memory.holding.is_some() || memory.in_flight().is_some()
+}
+
+/// Whether the deletion was confirmed or approved already, and so is not part of what vanished just now.
+fn decided(gone: Option<&RowGone>, approved_at: Option<Timestamp>) -> bool {
+    gone.is_some_and(|gone| gone.confirmed || approved_at.is_some_and(|at| at >= gone.since))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::claim::{Identity, Scope};
+    use crate::model::memory::Holding;
+    use crate::model::name::{AppId, AppName, HostName, User};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    /// A table of `known` live apps of which the first `gone` have no row.
+    fn judge(known: usize, gone: usize, change: impl Fn(usize, &mut Memory)) -> Judgement {
+        let mut state = StateSnapshot::default();
+        let mut rows = Rows::default();
+        for n in 0..known {
+            let id = AppId::from_key(format!("app{n}")).unwrap();
+            let mut memory = Memory::new(id.clone());
+            let host = HostName::parse(&format!("app{n}.example.com")).unwrap();
+            let user = User::parse("ann").unwrap();
+            let identity = Identity::new(Scope::User, user, AppName::new("shop"), host);
+            memory.holding = Some(Holding {
+                identity,
+                slot: true,
+                since: at(0),
+            });
+            change(n, &mut memory);
+            state.memories.insert(id.clone(), memory);
+            if n >= gone {
+                let row = crate::model::row::Row::read(id.clone(), std::collections::BTreeMap::new());
+                rows.rows.insert(id, row);
+            }
+        }
+        state.deletions_approved_at = None;
+        Judgement::of(&Judgement::default(), &rows, &state, at(10))
+    }
+
+    #[test]
+    fn a_handful_may_go_and_a_mass_is_held() {
+        let clear = Judgement::overall;
+        assert_eq!(
+            *clear(&judge(20, 5, |_, _| {})),
+            Deletions::Clear { as_of: at(10) }
+        );
+        assert!(matches!(
+            clear(&judge(20, 6, |_, _| {})),
+            Deletions::Held {
+                vanished: 6,
+                known: 20,
+                ..
+            }
+        ));
+        assert_eq!(
+            *clear(&judge(200, 20, |_, _| {})),
+            Deletions::Clear { as_of: at(10) }
+        );
+        assert!(matches!(
+            clear(&judge(200, 21, |_, _| {})),
+            Deletions::Held { vanished: 21, .. }
+        ));
+        assert!(matches!(clear(&judge(6, 6, |_, _| {})), Deletions::Held { .. }));
+    }
+
+    #[test]
+    fn deletions_that_were_confirmed_before_do_not_add_up_to_a_mass() {
+        let confirmed = |n: usize, memory: &mut Memory| {
+            memory.row_gone = Some(RowGone {
+                since: at(0),
+                confirmed: n < 8,
+            });
+        };
+        assert_eq!(
+            *judge(20, 12, confirmed).overall(),
+            Deletions::Clear { as_of: at(10) }
+        );
+    }
+
+    #[test]
+    fn an_approval_frees_what_was_gone_by_then_and_nothing_later() {
+        let mut judgement = judge(20, 12, |_, _| {});
+        judgement.approved_at = Some(at(5));
+        let mut memory = Memory::new(AppId::from_key("a").unwrap());
+        memory.row_gone = Some(RowGone {
+            since: at(5),
+            confirmed: false,
+        });
+        assert_eq!(
+            judgement.for_app(Some(&memory)),
+            Deletions::Clear { as_of: at(5) }
+        );
+        memory.row_gone = Some(RowGone {
+            since: at(6),
+            confirmed: false,
+        });
+        assert!(matches!(judgement.for_app(Some(&memory)), Deletions::Held { .. }));
+    }
+}

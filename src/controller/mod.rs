@@ -1,0 +1,268 @@
+//! The controller: triggers wake keys, workers take each through observe, decide, act and record. It wires
+//! the stages and judges what concerns more than one app (admission, mass deletions); it names no adapter.
+//!
+//! Level-based throughout: a key carries no reason, every pass looks afresh, and a sweep finds whatever no
+//! trigger told.
+
+mod admission;
+mod deletions;
+mod observe;
+mod pass;
+mod queue;
+mod state;
+pub mod triggers;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::api::handle::{Fleet, Handle, Readiness};
+use crate::clock::Clock;
+use crate::cloud::Cloud;
+use crate::config::{AdmissionLimits, Intervals};
+use crate::executor::Executor;
+use crate::inventory::{Context, Inventory};
+use crate::metrics::Metrics;
+use crate::model::SignedDuration;
+use crate::model::backoff::Backoff;
+use crate::model::memory::Memory;
+use crate::model::name::{AppId, Entropy};
+use crate::model::observed::{Observed, TagLook};
+use crate::model::policy::{Admission as Answer, Policy};
+use crate::model::status::Phase;
+use crate::recorder::Recorder;
+use admission::Admission;
+use queue::{Priority, Queue};
+use state::State;
+use triggers::Tick;
+
+/// What a controller is made of.
+pub struct Parts {
+    /// The edges.
+    pub cloud: Cloud,
+    /// What the planner goes by.
+    pub policy: Arc<Policy>,
+    /// How many builds at once.
+    pub admission: AdmissionLimits,
+    /// How often it looks.
+    pub intervals: Intervals,
+    /// How many apps are worked on at the same time.
+    pub workers: usize,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// What its randomness grows from.
+    pub seed: [u8; 32],
+}
+
+/// The controller. Cheap to share; [`Controller::run`] makes it work.
+pub struct Controller {
+    cloud: Cloud,
+    inventory: Inventory,
+    executor: Executor,
+    recorder: Recorder,
+    policy: Arc<Policy>,
+    queue: Queue,
+    admission: Mutex<Admission>,
+    state: Mutex<State>,
+    randomness: Mutex<ChaCha8Rng>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    intervals: Intervals,
+    workers: usize,
+    started: Instant,
+}
+
+/// How long a key whose pass failed waits.
+const PASS_RETRY: Backoff = Backoff {
+    initial: SignedDuration::from_millis(250),
+    max: SignedDuration::from_mins(2),
+    multiplier: 2.0,
+};
+
+/// After which silence of the observing loop the process counts as stuck.
+const STUCK_AFTER: Duration = Duration::from_mins(5);
+
+impl Controller {
+    /// A controller that does nothing yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts {
+            cloud,
+            policy,
+            admission,
+            intervals,
+            workers,
+            clock,
+            metrics,
+            seed,
+        } = parts;
+        Arc::new(Self {
+            inventory: Inventory::new(cloud.clone(), clock.clone(), policy.scope),
+            executor: Executor::new(cloud.clone()),
+            recorder: Recorder::new(cloud.state.clone()),
+            queue: Queue::new(PASS_RETRY, metrics.queue.clone()),
+            admission: Mutex::new(Admission::new(admission)),
+            state: Mutex::default(),
+            randomness: Mutex::new(ChaCha8Rng::from_seed(seed)),
+            started: Instant::now(),
+            cloud,
+            policy,
+            clock,
+            metrics,
+            intervals,
+            workers: workers.max(1),
+        })
+    }
+
+    /// Works until `shutdown` turns true, then finishes what is in hand and returns.
+    pub async fn run(self: &Arc<Self>, ticks: mpsc::Receiver<Tick>, mut shutdown: watch::Receiver<bool>) {
+        let mut workers = JoinSet::new();
+        for _ in 0..self.workers {
+            let controller = Arc::clone(self);
+            workers.spawn(async move { controller.work().await });
+        }
+        let observer = {
+            let controller = Arc::clone(self);
+            tokio::spawn(async move { controller.observe(ticks).await })
+        };
+        // An error means that the sender is gone, and with it whoever could ask us to go on.
+        let _ = shutdown.wait_for(|stop| *stop).await;
+        observer.abort();
+        self.queue.shut_down();
+        while workers.join_next().await.is_some() {}
+    }
+
+    /// Takes keys from the queue until it is shut down. A pass that panics costs that pass only.
+    async fn work(self: Arc<Self>) {
+        while let Some(id) = self.queue.get().await {
+            let controller = Arc::clone(&self);
+            let key = id.clone();
+            let pass = tokio::spawn(async move { Box::pin(controller.pass(&key)).await });
+            if let Err(error) = pass.await
+                && error.is_panic()
+            {
+                tracing::error!(app = ?id.as_str(), "a pass panicked; the app is looked at again");
+                self.metrics
+                    .reconcile
+                    .passed(crate::metrics::ReconcileResult::Panicked, Duration::ZERO);
+                self.queue.add_rate_limited(&id, Priority::Resync, self.entropy());
+            }
+            self.queue.done(&id);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change of it is a plain assignment, so a panic elsewhere does not make it worthless.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admission(&self) -> MutexGuard<'_, Admission> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entropy(&self) -> Entropy {
+        let mut bytes = [0; 16];
+        self.randomness
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill_bytes(&mut bytes);
+        Entropy(bytes)
+    }
+
+    /// What a look is told besides what it observes.
+    fn context(&self, memory: Option<&Memory>) -> Context {
+        let state = self.state();
+        let tagged = memory.map_or(Observed::Unknown, |memory| tagged(&state, memory));
+        let deletions = state.judgement.for_app(memory);
+        drop(state);
+        Context {
+            tagged,
+            deletions,
+            admission: Answer::Unasked,
+            entropy: self.entropy(),
+        }
+    }
+
+    /// How many apps are in each phase, and what admission does: set again with every glance.
+    fn publish_gauges(&self) {
+        let now = self.clock.now();
+        {
+            let admission = self.admission();
+            self.metrics.builds.set_in_flight(admission.in_flight());
+            self.metrics.builds.set_waiting(admission.waiting());
+            self.metrics.builds.set_paused(admission.is_paused(now));
+        }
+        let state = self.state();
+        let mut phases = BTreeMap::new();
+        let mut due = 0;
+        for memory in state.fleet.apps.values().filter_map(|app| app.memory.as_ref()) {
+            *phases.entry(memory.status.phase).or_insert(0) += 1;
+            let left = memory.deployment.is_some() || memory.in_flight().is_some();
+            due += usize::from(memory.stop.is_some() && left && memory.status.phase != Phase::Suspended);
+        }
+        self.metrics.fleet.set_apps(&phases);
+        self.metrics.fleet.set_teardown_due(due);
+        self.metrics.fleet.set_deletions(state.judgement.overall());
+    }
+}
+
+/// Services with an app's tag, from the last complete listing of its cluster.
+fn tagged(state: &State, memory: &Memory) -> Observed<TagLook> {
+    memory
+        .blueprint()
+        .and_then(|blueprint| state.tags.get(&blueprint.cluster))
+        .map_or(Observed::Unknown, |index| {
+            let services = index.by_app.get(&memory.id).cloned().unwrap_or_default();
+            Observed::Present(TagLook {
+                at: index.at,
+                services,
+            })
+        })
+}
+
+impl Handle for Controller {
+    fn hint(&self, id: &AppId) {
+        self.queue.add(id, Priority::Human);
+    }
+
+    fn fleet(&self) -> Arc<Fleet> {
+        Arc::new(self.state().fleet.clone())
+    }
+
+    fn readiness(&self) -> Readiness {
+        let state = self.state();
+        let patience = self.intervals.sweep * 3 + Duration::from_secs(10);
+        let mut reasons = Vec::new();
+        match state.swept {
+            None => reasons.push("no sweep has been completed yet".to_owned()),
+            Some(at) if at.elapsed() > patience => {
+                reasons.push(format!(
+                    "the last complete sweep is {} seconds old",
+                    at.elapsed().as_secs()
+                ));
+            }
+            Some(_) => {}
+        }
+        reasons.extend(state.trouble.clone());
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn beats(&self) -> bool {
+        self.state().beat.unwrap_or(self.started).elapsed() < STUCK_AFTER
+    }
+}

@@ -1,0 +1,260 @@
+//! The observing loop: sweeps, polls of the desired table, and glances at apps under way. It only ever wakes
+//! keys; nothing is done to an app here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::Controller;
+use super::deletions::Judgement;
+use super::pass::{priority, wants_attention};
+use super::queue::Priority;
+use super::triggers::Tick;
+use crate::api::handle::Fleet;
+use crate::inventory::{Context, Sweep, SweepPlan};
+use crate::model::memory::Memory;
+use crate::model::name::AppId;
+use crate::model::policy::Admission as Answer;
+use crate::planner;
+
+/// An app under way is looked at after this many glances even if nothing moved.
+const LOOK_ANYWAY_AFTER: usize = 12;
+
+impl Controller {
+    /// Observes until it is aborted.
+    pub(super) async fn observe(self: Arc<Self>, mut ticks: mpsc::Receiver<Tick>) {
+        let mut rows = interval(self.intervals.row_poll);
+        let mut progress = interval(self.intervals.progress);
+        for timer in [&mut rows, &mut progress] {
+            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        self.sweep().await;
+        loop {
+            self.state().beat = Some(Instant::now());
+            tokio::select! {
+                biased;
+                tick = ticks.recv() => match tick {
+                    Some(Tick::Sweep) => self.sweep().await,
+                    Some(Tick::Minute) => self.wake_due(),
+                    // The ticker is gone; the timers below still see to it that sweeps happen.
+                    None => tokio::time::sleep(self.intervals.progress).await,
+                },
+                _ = rows.tick() => self.poll_rows().await,
+                _ = progress.tick() => {
+                    if self.sweep_is_overdue() {
+                        self.sweep().await;
+                    }
+                    self.glance().await;
+                    self.publish_gauges();
+                }
+            }
+        }
+    }
+
+    /// Reads everything, judges what concerns all, and wakes every app that wants something.
+    async fn sweep(&self) {
+        let began = Instant::now();
+        let plan = {
+            let mut state = self.state();
+            state.sweep_tried = Some(began);
+            state.sweep_wanted = false;
+            state.sweeps = state.sweeps.wrapping_add(1);
+            SweepPlan {
+                targets_of: slice(&state.fleet, state.sweeps, self.slices()),
+            }
+        };
+        match self.inventory.sweep(&plan).await {
+            Ok(sweep) => {
+                self.take_in(&sweep);
+                self.metrics.sweeps.completed(sweep.rows_read_at, began.elapsed());
+                self.metrics
+                    .sweeps
+                    .set_unreadable(sweep.rows.unreadable, sweep.state.unreadable.len());
+            }
+            Err(error) => {
+                tracing::error!(error = error.chain(), "the sweep could not read the tables");
+                self.metrics.sweeps.missed(began.elapsed());
+                self.state().trouble = Some(error.chain());
+            }
+        }
+        self.publish_gauges();
+    }
+
+    fn take_in(&self, sweep: &Sweep) {
+        let judgement = {
+            let mut state = self.state();
+            let judgement = Judgement::of(&state.judgement, &sweep.rows, &sweep.state, sweep.rows_read_at);
+            state.judgement = judgement.clone();
+            state.tags.extend(
+                sweep
+                    .tags
+                    .iter()
+                    .map(|(cluster, index)| (cluster.clone(), index.clone())),
+            );
+            state.swept = Some(Instant::now());
+            state.trouble = None;
+            state.fleet.as_of = Some(sweep.rows_read_at);
+            state.fleet.deletions = judgement.overall().clone();
+            state.fleet.unreadable.clone_from(&sweep.state.unreadable);
+            let ids = sweep.ids();
+            let gone: Vec<AppId> = state
+                .fleet
+                .apps
+                .keys()
+                .filter(|id| !ids.contains(*id))
+                .cloned()
+                .collect();
+            for id in gone {
+                state.fleet.apps.remove(&id);
+            }
+            for id in &ids {
+                let row = sweep.rows.rows.get(id).cloned();
+                state.note(id, row, sweep.state.memories.get(id).cloned());
+            }
+            judgement
+        };
+        for (key, reason) in &sweep.state.unreadable {
+            tracing::error!(item = ?key, reason, "an item of the state table cannot be read; its app waits");
+        }
+        let now = self.clock.now();
+        for id in sweep.ids() {
+            let memory = sweep.state.memories.get(&id);
+            self.admission().note(&id, memory);
+            let context = Context {
+                tagged: memory.map_or_else(Default::default, |memory| sweep.tagged(memory)),
+                deletions: judgement.for_app(memory),
+                admission: Answer::Unasked,
+                entropy: self.entropy(),
+            };
+            let view = sweep.view(&self.inventory, &id, context);
+            let plan = planner::plan(&view, &self.policy, now);
+            if wants_attention(&view, &plan) {
+                self.queue.add(&id, priority(&plan).max(Priority::Resync));
+            } else {
+                self.requeue(&id, plan.requeue, priority(&plan), now);
+            }
+        }
+    }
+
+    /// Whether a sweep is due that no tick has brought, or one that somebody waits for.
+    fn sweep_is_overdue(&self) -> bool {
+        let state = self.state();
+        let since = state.sweep_tried.map_or(Duration::MAX, |at| at.elapsed());
+        let wanted = state.sweep_wanted && since >= self.intervals.row_poll.min(self.intervals.sweep);
+        wanted || since > self.intervals.sweep * 2
+    }
+
+    /// Wakes every app that is due by wall time, however the clock came to show it.
+    fn wake_due(&self) {
+        let now = self.clock.now();
+        let due: Vec<AppId> = {
+            let state = self.state();
+            state
+                .due
+                .iter()
+                .filter(|(_, at)| **at <= now)
+                .map(|(id, _)| id.clone())
+                .collect()
+        };
+        for id in due {
+            self.queue.add(&id, Priority::Teardown);
+        }
+    }
+
+    /// Wakes every app whose row is not the one last seen.
+    async fn poll_rows(&self) {
+        let rows = match self.cloud.desired.rows().await {
+            Ok(rows) => rows.rows,
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "could not read the desired table");
+                self.state().trouble = Some(error.chain());
+                return;
+            }
+        };
+        let changed: Vec<AppId> = {
+            let mut state = self.state();
+            // A poll proves that AWS can be reached again, and what was wrong with a sweep shows at the next.
+            state.trouble = None;
+            let apps = &state.fleet.apps;
+            let known = |id: &AppId| apps.get(id).and_then(|app| app.row.as_ref());
+            let gone = apps
+                .iter()
+                .filter(|(id, app)| app.row.is_some() && !rows.contains_key(*id));
+            rows.iter()
+                .filter(|(id, row)| known(id) != Some(*row))
+                .map(|(id, _)| id.clone())
+                .chain(gone.map(|(id, _)| id.clone()))
+                .collect()
+        };
+        for id in changed {
+            self.queue.add(&id, Priority::Human);
+        }
+    }
+
+    /// Glances at apps under way, in batches, and wakes those that moved.
+    async fn glance(&self) {
+        let (memories, lost): (Vec<Memory>, Vec<AppId>) = {
+            let mut state = self.state();
+            state.glances = state.glances.wrapping_add(1);
+            let memory = |id: &AppId| state.fleet.apps.get(id).and_then(|app| app.memory.clone());
+            let known = state.under_way.keys().filter_map(memory).collect();
+            let lost = state
+                .under_way
+                .keys()
+                .filter(|id| memory(id).is_none())
+                .cloned()
+                .collect();
+            (known, lost)
+        };
+        let seen = self.inventory.glance(&memories).await;
+        let mut moved = lost;
+        {
+            let mut state = self.state();
+            let anyway = state.glances.is_multiple_of(LOOK_ANYWAY_AFTER);
+            for (id, glance) in seen {
+                let Some(before) = state.under_way.get_mut(&id) else {
+                    continue;
+                };
+                if anyway || glance.wants_a_look() || before.as_ref() != Some(&glance) {
+                    moved.push(id);
+                }
+                *before = Some(glance);
+            }
+        }
+        for id in moved {
+            self.queue.add(&id, Priority::Repair);
+        }
+    }
+
+    /// In how many sweeps every app's targets are looked at once.
+    fn slices(&self) -> usize {
+        let sweeps =
+            self.intervals.ready_recheck.as_secs_f64() / self.intervals.sweep.as_secs_f64().max(0.001);
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to 1..=1000"
+        )]
+        let slices = sweeps.round().clamp(1.0, 1000.0) as usize;
+        slices
+    }
+}
+
+/// The ready apps whose turn it is, so that all have had theirs after `slices` sweeps.
+fn slice(fleet: &Fleet, turn: usize, slices: usize) -> BTreeSet<AppId> {
+    fleet
+        .apps
+        .values()
+        .filter(|app| {
+            app.memory
+                .as_ref()
+                .is_some_and(|memory| memory.ready_since.is_some())
+        })
+        .enumerate()
+        .filter(|(place, _)| place % slices == turn % slices)
+        .map(|(_, app)| app.id.clone())
+        .collect()
+}

@@ -1,0 +1,261 @@
+//! One pass over one app: look, decide, act, record, and say when to look again.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::Controller;
+use super::queue::Priority;
+use crate::cloud::{Error, WriteError};
+use crate::executor::Outcome;
+use crate::metrics::{BuildOutcome, ReconcileResult};
+use crate::model::memory::Memory;
+use crate::model::name::AppId;
+use crate::model::observed::Observed;
+use crate::model::policy::Admission as Answer;
+use crate::model::schedule::later;
+use crate::model::status::Phase;
+use crate::planner::{self, Action, AppView, Plan, Requeue};
+use crate::recorder::Recorded;
+
+/// How long nothing is started after the account's limit was met. AWS: the call is never retried by the SDK,
+/// and only a build that ends makes room.
+const LIMIT_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+/// How long nothing is started after a throttle that outlasted the SDK's own retries.
+const THROTTLE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+
+impl Controller {
+    /// Takes one app through the four stages.
+    pub(super) async fn pass(&self, id: &AppId) {
+        let began = Instant::now();
+        self.state().due.remove(id);
+        let mut view = self.inventory.look(id, |memory| self.context(memory)).await;
+        let now = self.clock.now();
+        let plan = self.decide(&mut view, now);
+        let acted = plan.action.is_some();
+        let outcome = match &plan.action {
+            Some(action) => self.executor.perform(action).await,
+            None => Outcome::Done,
+        };
+        self.heed(&outcome, now);
+        let recorded = self.recorder.record(&view, plan.clone(), &outcome, now).await;
+        let result = self.follow_up(id, &view, &plan, &outcome, recorded, now);
+        let result = if acted && result == ReconcileResult::Idle {
+            ReconcileResult::Acted
+        } else {
+            result
+        };
+        self.metrics.reconcile.passed(result, began.elapsed());
+    }
+
+    /// Plans, asks admission about a build that the plan would start, and plans again if it has to wait.
+    fn decide(&self, view: &mut AppView, now: Timestamp) -> Plan {
+        let plan = planner::plan(view, &self.policy, now);
+        let answer = match &plan.action {
+            Some(Action::Intend { kind, class, .. }) => self.admission().ask(&view.id, *kind, *class, now),
+            Some(Action::StartBuild { .. }) => self.admission().ask_to_send(now),
+            Some(Action::CloseGate { .. } | Action::StopBuild { .. } | Action::Scale { .. }) | None => {
+                return plan;
+            }
+        };
+        if answer == Answer::Granted {
+            return plan;
+        }
+        view.admission = answer;
+        planner::plan(view, &self.policy, now)
+    }
+
+    /// A limit or a throttle concerns everybody who wants a build.
+    fn heed(&self, outcome: &Outcome, now: Timestamp) {
+        let Outcome::Failed(error) = outcome else { return };
+        let pause = match error {
+            Error::LimitReached { .. } => LIMIT_PAUSE,
+            Error::Throttled { call, .. } if call.contains("StartBuild") => THROTTLE_PAUSE,
+            Error::Throttled { .. }
+            | Error::Denied { .. }
+            | Error::NotFound { .. }
+            | Error::Rejected { .. }
+            | Error::Unavailable { .. }
+            | Error::Unreadable { .. } => return,
+        };
+        self.admission().pause_until(later(now, pause), error.to_string());
+    }
+
+    fn follow_up(
+        &self,
+        id: &AppId,
+        view: &AppView,
+        plan: &Plan,
+        outcome: &Outcome,
+        recorded: Result<Recorded, WriteError>,
+        now: Timestamp,
+    ) -> ReconcileResult {
+        let priority = priority(plan);
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(error) => return self.write_failed(id, view, error, priority),
+        };
+        let forgotten = recorded.forgotten || (view.memory.is_absent() && !recorded.changed);
+        let memory = (!forgotten).then_some(&recorded.memory);
+        if !view.memory.is_unknown() {
+            self.note(id, view, memory);
+        }
+        if recorded.changed {
+            self.tell(view, plan, &recorded.memory, now);
+        }
+        if let Outcome::Failed(error) = outcome {
+            tracing::warn!(app = ?id.as_str(), error = error.chain(), "the call did not succeed");
+            self.queue.add_rate_limited(id, priority, self.entropy());
+            return ReconcileResult::Failed;
+        }
+        if view.row.is_unknown() || view.memory.is_unknown() {
+            self.queue.add_rate_limited(id, priority, self.entropy());
+            return ReconcileResult::Failed;
+        }
+        // A pass that changed nothing and is to be followed up at once would go round for ever.
+        if plan.requeue == Requeue::Now && !recorded.changed && plan.action.is_none() {
+            self.queue.add_rate_limited(id, priority, self.entropy());
+            return ReconcileResult::Waiting;
+        }
+        self.queue.forget(id);
+        self.requeue(id, plan.requeue, priority, now);
+        if plan.decision.rule == "RowGone" {
+            self.state().sweep_wanted = true;
+        }
+        if plan.requeue == Requeue::Sweep {
+            ReconcileResult::Idle
+        } else {
+            ReconcileResult::Waiting
+        }
+    }
+
+    fn write_failed(
+        &self,
+        id: &AppId,
+        view: &AppView,
+        error: WriteError,
+        priority: Priority,
+    ) -> ReconcileResult {
+        // What the memory really is, the next look will tell; a place taken for this pass is given back.
+        self.admission().note(id, view.memory.present());
+        let result = match error {
+            WriteError::VersionConflict => ReconcileResult::Conflict,
+            WriteError::ClaimTaken { key, .. } => {
+                tracing::info!(app = ?id.as_str(), claim = ?key.as_str(), "another app took the claim first");
+                ReconcileResult::Conflict
+            }
+            WriteError::Other(error) => {
+                tracing::warn!(app = ?id.as_str(), error = error.chain(), "could not record the pass");
+                ReconcileResult::Failed
+            }
+        };
+        self.queue.add_rate_limited(id, priority, self.entropy());
+        result
+    }
+
+    fn note(&self, id: &AppId, view: &AppView, memory: Option<&Memory>) {
+        let (freed, next) = {
+            let mut admission = self.admission();
+            let before = admission.in_flight();
+            admission.note(id, memory);
+            let freed = admission.in_flight() < before;
+            (freed, if freed { admission.next() } else { Vec::new() })
+        };
+        if freed {
+            for waiting in next {
+                self.queue.add(&waiting, Priority::Human);
+            }
+        }
+        if !view.row.is_unknown() {
+            self.state()
+                .note(id, view.row.present().cloned(), memory.cloned());
+        }
+    }
+
+    /// One line per change of state, and what is counted about it.
+    fn tell(&self, view: &AppView, plan: &Plan, memory: &Memory, now: Timestamp) {
+        let before = view.memory.present();
+        let operation = memory.operation.as_ref();
+        if before.is_none_or(|before| before.decision != memory.decision) {
+            tracing::info!(
+                app = ?view.id.as_str(),
+                phase = %memory.status.phase,
+                rule = plan.decision.rule,
+                reason = plan.decision.reason,
+                operation = operation.map(|o| o.id.as_str()),
+                build = operation.and_then(|o| o.build.as_ref()).map(crate::model::name::BuildId::as_str),
+                "{}",
+                plan.decision.message,
+            );
+        }
+        if let Some(Action::Intend { kind, .. }) = &plan.action {
+            self.metrics.builds.started(*kind);
+        }
+        let was_in_flight = before.and_then(Memory::in_flight);
+        if let (Some(old), Some(new)) = (was_in_flight, operation)
+            && let Some(settled) = new.settled.as_ref().filter(|_| old.id == new.id)
+        {
+            let took = settled.at.duration_since(new.intended_at);
+            self.metrics
+                .builds
+                .ended(new.kind, BuildOutcome::from(&settled.outcome), unsigned(took));
+        }
+        let was_ready = before.is_some_and(|before| before.ready_since.is_some());
+        if memory.ready_since.is_some()
+            && !was_ready
+            && let Some(request) = &memory.request
+        {
+            self.metrics
+                .reconcile
+                .became_ready(unsigned(now.duration_since(request.at)));
+        }
+    }
+
+    /// Puts an app where its plan wants to be looked at next.
+    pub(super) fn requeue(&self, id: &AppId, requeue: Requeue, priority: Priority, now: Timestamp) {
+        let mut state = self.state();
+        if requeue == Requeue::Progress {
+            state.under_way.entry(id.clone()).or_insert(None);
+        } else {
+            state.under_way.remove(id);
+        }
+        match requeue {
+            Requeue::At(at) => {
+                state.due.insert(id.clone(), at);
+                drop(state);
+                self.queue
+                    .add_after(id, unsigned(at.duration_since(now)), priority);
+            }
+            Requeue::Now => {
+                drop(state);
+                self.queue.add(id, priority);
+            }
+            Requeue::Progress | Requeue::Sweep => {}
+        }
+    }
+}
+
+/// How urgent an app's next pass is.
+pub(super) fn priority(plan: &Plan) -> Priority {
+    match (&plan.action, plan.memory.status.phase) {
+        (_, Phase::Destroying | Phase::Suspending) => Priority::Teardown,
+        (Some(_), _) | (None, Phase::Pending | Phase::Deploying | Phase::Starting | Phase::Refused) => {
+            Priority::Human
+        }
+        (None, Phase::Ready | Phase::Suspended | Phase::Destroyed | Phase::Failed) => Priority::Repair,
+    }
+}
+
+/// Whether a plan made from a sweep's batches is worth a proper look.
+pub(super) fn wants_attention(view: &AppView, plan: &Plan) -> bool {
+    let unchanged = match &view.memory {
+        Observed::Present(memory) => *memory == plan.memory,
+        Observed::Absent | Observed::Unknown => false,
+    };
+    plan.action.is_some() || plan.forget || !plan.release.is_empty() || !unchanged
+}
+
+fn unsigned(duration: SignedDuration) -> Duration {
+    duration.try_into().unwrap_or_default()
+}

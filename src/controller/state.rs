@@ -1,0 +1,65 @@
+//! What the controller keeps in memory between passes. All of it can be lost: the tables and AWS have it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::deletions::Judgement;
+use crate::api::handle::{AppSummary, Fleet};
+use crate::inventory::{Glance, TagIndex};
+use crate::model::memory::Memory;
+use crate::model::name::{AppId, ClusterName};
+use crate::model::row::Row;
+
+/// What the controller keeps in memory.
+#[derive(Default)]
+pub(super) struct State {
+    /// The fleet as last seen.
+    pub(super) fleet: Fleet,
+    /// The last sweep's judgement of rows that are gone.
+    pub(super) judgement: Judgement,
+    /// Services by tag, from the last complete listing of each cluster.
+    pub(super) tags: BTreeMap<ClusterName, TagIndex>,
+    /// Apps under way, with what the last glance saw of them.
+    pub(super) under_way: BTreeMap<AppId, Option<Glance>>,
+    /// When apps are due for a pass, by wall time.
+    pub(super) due: BTreeMap<AppId, Timestamp>,
+    /// When the last complete sweep ended.
+    pub(super) swept: Option<Instant>,
+    /// When the last sweep was tried.
+    pub(super) sweep_tried: Option<Instant>,
+    /// Why the last sweep or poll was not complete, if it was not.
+    pub(super) trouble: Option<String>,
+    /// When the observing loop last went round.
+    pub(super) beat: Option<Instant>,
+    /// Whether somebody waits for a sweep.
+    pub(super) sweep_wanted: bool,
+    /// How many sweeps there were; turns the slice of apps whose targets are looked at.
+    pub(super) sweeps: usize,
+    /// How many glances there were.
+    pub(super) glances: usize,
+}
+
+impl State {
+    /// Takes note of what a pass saw and wrote. A memory older than the one known is not news.
+    pub(super) fn note(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
+        let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
+        let memory = match (memory, known) {
+            (Some(new), Some(old)) if new.version < old.version => Some(old.clone()),
+            (new, _) => new,
+        };
+        if row.is_none() && memory.is_none() {
+            self.fleet.apps.remove(id);
+        } else {
+            self.fleet.apps.insert(
+                id.clone(),
+                AppSummary {
+                    id: id.clone(),
+                    row,
+                    memory,
+                },
+            );
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! ACT: carries out the one action of a plan. No choices, no retries; what came of it is a value.
+//!
+//! An intent is not acted out here: it is a write of the state table, which [`crate::recorder`] makes in one
+//! transaction with everything that belongs to it.
+
+use crate::cloud::{self, Cloud};
+use crate::model::name::BuildId;
+use crate::planner::Action;
+
+/// What came of an action.
+#[derive(Debug)]
+pub enum Outcome {
+    /// There was nothing to do, or it was done.
+    Done,
+    /// CodeBuild runs this build for the request, now or since an earlier try.
+    Started(BuildId),
+    /// It was not done, or we do not know.
+    Failed(cloud::Error),
+}
+
+/// Carries out actions.
+#[derive(Clone)]
+pub struct Executor {
+    cloud: Cloud,
+}
+
+impl Executor {
+    /// An executor on this cloud.
+    pub fn new(cloud: Cloud) -> Self {
+        Self { cloud }
+    }
+
+    /// Carries out one action. Each is safe to repeat: it ensures, it does not create.
+    pub async fn perform(&self, action: &Action) -> Outcome {
+        let done = |result: cloud::Result<()>| result.map_or_else(Outcome::Failed, |()| Outcome::Done);
+        match action {
+            Action::Intend { .. } => Outcome::Done,
+            Action::StartBuild { request } => match self.cloud.builds.start(request).await {
+                Ok(build) => Outcome::Started(build),
+                Err(error) => Outcome::Failed(error),
+            },
+            Action::CloseGate { operation } => done(self.cloud.state.close_gate(operation).await.map(|_| ())),
+            Action::StopBuild { build } => done(self.cloud.builds.stop(build).await),
+            Action::Scale {
+                cluster,
+                service,
+                tasks,
+            } => done(self.cloud.services.scale(cluster, service, *tasks).await),
+        }
+    }
+}

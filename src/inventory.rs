@@ -1,0 +1,190 @@
+//! OBSERVE: builds the planner's view of apps from the tables and from AWS. Reads only; a failed or partial
+//! read becomes `Unknown`, never absence.
+//!
+//! Two shapes: [`Inventory::sweep`] reads everything in full batches, and its views only tell which apps
+//! need attention; [`Inventory::look`] reads one app consistently, right before anything is done about it.
+
+mod batch;
+mod sweep;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::cloud::{self, Cloud};
+use crate::model::blueprint::Blueprint;
+use crate::model::claim::{ClaimKey, Scope};
+use crate::model::memory::{Holding, Memory};
+use crate::model::name::{AppId, Entropy};
+use crate::model::observed::{ClaimHolders, Gate, Observed, Service, TagLook};
+use crate::model::policy::{Admission, Deletions};
+use crate::model::row::Row;
+use crate::planner::AppView;
+
+pub use batch::Glance;
+pub use sweep::{Sweep, SweepPlan, TagIndex};
+
+/// Reads the tables and AWS.
+#[derive(Clone)]
+pub struct Inventory {
+    cloud: Cloud,
+    clock: Arc<dyn Clock>,
+    scope: Scope,
+}
+
+/// What the controller adds to a look: judgements and randomness that are not observed.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Services with the app's tag, from the last complete listing.
+    pub tagged: Observed<TagLook>,
+    /// Whether rows that are gone may be acted on.
+    pub deletions: Deletions,
+    /// Whether a build may be started.
+    pub admission: Admission,
+    /// Randomness for the pass.
+    pub entropy: Entropy,
+}
+
+impl Inventory {
+    /// An inventory of this cloud.
+    pub fn new(cloud: Cloud, clock: Arc<dyn Clock>, scope: Scope) -> Self {
+        Self { cloud, clock, scope }
+    }
+
+    /// Looks at one app. `context` is asked once the memory is known, which its judgements depend on.
+    pub async fn look(&self, id: &AppId, context: impl FnOnce(Option<&Memory>) -> Context) -> AppView {
+        let (row, memory) = tokio::join!(self.cloud.desired.row(id), self.cloud.state.memory(id));
+        let row = known(row, "desired row", id);
+        let memory = known(memory, "memory", id);
+        let Context {
+            tagged,
+            deletions,
+            admission,
+            entropy,
+        } = context(memory.present());
+        let mut view = AppView {
+            id: id.clone(),
+            row,
+            memory,
+            gate: Observed::Unknown,
+            build: Observed::Unknown,
+            service: Observed::Unknown,
+            tagged,
+            target_group: Observed::Unknown,
+            probe: Observed::Unknown,
+            stopped_task: Observed::Unknown,
+            claims: Observed::Unknown,
+            deletions,
+            admission,
+            entropy,
+        };
+        if view.row.is_unknown() || view.memory.is_unknown() {
+            return view;
+        }
+        let keys = wanted_claims(view.row.present(), view.memory.present(), self.scope);
+        if !keys.is_empty() {
+            view.claims = known(self.cloud.state.claims(&keys).await.map(Some), "claims", id);
+        }
+        let Some(memory) = view.memory.present().cloned() else {
+            return view;
+        };
+        if memory.in_flight().is_some() {
+            self.look_at_operation(&memory, &mut view).await;
+        } else if let Some(blueprint) = memory.blueprint() {
+            self.look_at_deployment(blueprint, &mut view).await;
+        }
+        view
+    }
+
+    async fn look_at_operation(&self, memory: &Memory, view: &mut AppView) {
+        let Some(operation) = memory.in_flight() else {
+            return;
+        };
+        view.gate = known(self.cloud.state.gate(&operation.id).await, "gate", &view.id);
+        let holder = match view.gate.present() {
+            Some(Gate::Held(build)) => Some(build.clone()),
+            Some(Gate::Open | Gate::Closed) | None => operation.build.clone(),
+        };
+        if let Some(build) = holder {
+            let mut seen = self.cloud.builds.look(std::slice::from_ref(&build)).await;
+            view.build = seen.remove(&build).unwrap_or_default();
+        }
+    }
+
+    async fn look_at_deployment(&self, blueprint: &Blueprint, view: &mut AppView) {
+        let name = blueprint.service().clone();
+        let mut seen = self
+            .cloud
+            .services
+            .look(&blueprint.cluster, std::slice::from_ref(&name))
+            .await;
+        view.service = seen.remove(&name).unwrap_or_default();
+        if let Some(group) = &blueprint.target_group {
+            view.target_group = self.cloud.routes.group_with_targets(group).await;
+        }
+        let Observed::Present(service) = &view.service else {
+            return;
+        };
+        if is_steady(service) {
+            view.probe = self.cloud.prober.probe(&blueprint.health_url).await;
+        } else if !service.draining && service.desired_count > 0 {
+            let stopped = self.cloud.services.stopped_task(&blueprint.cluster, &name).await;
+            view.stopped_task = known(stopped, "stopped tasks", &view.id);
+        }
+    }
+}
+
+/// Whether a service has all the tasks it should have, so that asking the app makes sense.
+fn is_steady(service: &Service) -> bool {
+    !service.draining && service.desired_count > 0 && service.running_count >= service.desired_count
+}
+
+/// The claims a deployment of this row would take and does not hold yet, as far as they are known before
+/// the planner made up a host name. The transaction that takes them has the last word.
+fn wanted_claims(row: Option<&Row>, memory: Option<&Memory>, scope: Scope) -> Vec<ClaimKey> {
+    let accepted = memory
+        .and_then(|memory| memory.accepted.as_ref())
+        .map(|a| &a.blueprint.identity);
+    let held: Vec<ClaimKey> = memory
+        .and_then(|memory| memory.holding.as_ref())
+        .map_or_else(Vec::new, Holding::keys);
+    let Some(row) = row else { return Vec::new() };
+    let mut keys = Vec::new();
+    if let (Some(user), Some(app)) = (&row.user, &row.app) {
+        keys.push(ClaimKey::slot(scope, user, app));
+    }
+    if let Some(host) = &row.host_name {
+        keys.push(ClaimKey::host(host));
+        keys.push(ClaimKey::resource(&crate::model::name::ResourceName::for_host(
+            host,
+        )));
+    } else if let Some(identity) = accepted {
+        keys.extend(identity.name_keys());
+    }
+    keys.retain(|key| !held.contains(key));
+    keys
+}
+
+/// A read as an observation. A failure is logged here, once, because here it turns into `Unknown`.
+fn known<T>(read: cloud::Result<Option<T>>, what: &str, id: &AppId) -> Observed<T> {
+    match read {
+        Ok(found) => found.into(),
+        Err(error) => {
+            tracing::warn!(app = ?id.as_str(), error = error.chain(), "could not read the {what}");
+            Observed::Unknown
+        }
+    }
+}
+
+/// Claims from a complete snapshot.
+fn claims_in(snapshot: &ClaimHolders, keys: &[ClaimKey]) -> ClaimHolders {
+    keys.iter()
+        .filter_map(|key| Some((key.clone(), snapshot.get(key)?.clone())))
+        .collect()
+}
+
+/// The time of a look, as the tag index records it.
+fn tag_look(at: Timestamp, services: Vec<crate::model::name::ResourceName>) -> TagLook {
+    TagLook { at, services }
+}

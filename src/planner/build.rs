@@ -1,0 +1,190 @@
+//! Is a deployment needed, and may it begin? Refusals, stalls and claims are decided here.
+
+use super::desire::Wish;
+use super::draft::{Draft, Step, minute};
+use super::intake::{self, Intake};
+use super::plan::{Class, Requeue};
+use crate::model::blueprint::BuildKind;
+use crate::model::claim::{Claim, ClaimKey, Identity};
+use crate::model::memory::Accepted;
+use crate::model::observed::Observed;
+use crate::model::row::quoted;
+use crate::model::schedule::later;
+use crate::model::status::Phase;
+
+/// Begins a deployment where the newest accepted spec is not applied. `None`: it is, or may not be begun.
+pub(super) fn deploy_if_needed(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Option<Step> {
+    let accepted = draft.memory.accepted.clone()?;
+    let current = draft.memory.deployment.as_ref();
+    let up_to_date = current.is_some_and(|deployed| {
+        deployed.complete && deployed.blueprint.spec_hash == accepted.blueprint.spec_hash
+    });
+    if up_to_date {
+        return None;
+    }
+    if !wish.may_start {
+        return Some(Step::wait(
+            Phase::Pending,
+            "NotStarted",
+            format!("{} Nothing is started meanwhile.", wish.because),
+            Requeue::Progress,
+        ));
+    }
+    Some(begin(draft, &accepted, intake, Class::Human))
+}
+
+/// Re-applies what is deployed, because something of it went missing.
+pub(super) fn repair(draft: &mut Draft<'_>, wish: &Wish, what: &str) -> Step {
+    let Some(accepted) = draft.memory.accepted.clone().filter(|_| wish.may_start) else {
+        let message = format!("{what}. {} Nothing is started meanwhile.", wish.because);
+        return Step::wait(Phase::Starting, "NotStarted", message, Requeue::Progress);
+    };
+    // A repair that has to be repeated is not one: each counts as a failure until the app is Ready.
+    let failures = draft.failures(BuildKind::Apply).cloned();
+    let step = begin(draft, &accepted, &Intake::default(), Class::Repair);
+    if matches!(step.action, Some(super::plan::Action::Intend { .. })) {
+        draft.memory.failures = failures;
+        draft.count_failure(BuildKind::Apply, what.to_owned());
+    }
+    step
+}
+
+fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Class) -> Step {
+    if draft.stalled() {
+        return stalled(draft);
+    }
+    let identity = &accepted.blueprint.identity;
+    let mut wanted = identity.name_keys().to_vec();
+    wanted.push(identity.slot.clone());
+    if !holds_all(draft, identity) {
+        match &draft.view.claims {
+            Observed::Unknown => {
+                return Step::blind(
+                    Phase::Pending,
+                    "The claims on its names could not be read; nothing is decided until they can be.",
+                );
+            }
+            Observed::Absent => {}
+            Observed::Present(holders) => {
+                let taken = wanted
+                    .iter()
+                    .filter_map(|key| Some((key, holders.get(key)?)))
+                    .find(|(_, claim)| claim.app != draft.view.id);
+                if let Some((key, claim)) = taken {
+                    return refuse(draft, identity, intake, key, claim);
+                }
+            }
+        }
+    }
+    if let Some(since) = draft.memory.refused_since
+        && draft.now >= later(since, draft.policy.timing.refusal_window)
+    {
+        return Step::wait(
+            Phase::Refused,
+            "NeedsNewRequest",
+            "It was refused, and what stood in its way is gone by now. Request it again.",
+            Requeue::Sweep,
+        )
+        .because("OneInstance");
+    }
+    draft.memory.refused_since = None;
+    let since = draft.now;
+    let step = draft.intend(BuildKind::Apply, class, accepted.blueprint.clone(), wanted);
+    if step.action.is_some() {
+        let before = draft.memory.holding.take();
+        if let Some(old) = before.as_ref().filter(|old| old.identity != *identity) {
+            let kept = identity.name_keys();
+            draft.release.extend(
+                old.keys()
+                    .into_iter()
+                    .filter(|key| !kept.contains(key) && *key != identity.slot),
+            );
+        }
+        let since = before
+            .filter(|old| old.identity == *identity && old.slot)
+            .map_or(since, |old| old.since);
+        draft.memory.holding = Some(crate::model::memory::Holding {
+            identity: identity.clone(),
+            slot: true,
+            since,
+        });
+    }
+    step
+}
+
+fn holds_all(draft: &Draft<'_>, identity: &Identity) -> bool {
+    draft
+        .memory
+        .holding
+        .as_ref()
+        .is_some_and(|holding| holding.slot && holding.identity == *identity)
+}
+
+/// Somebody else holds a claim. A host name that we made up is made up again; everything else is refused,
+/// with the holder, since when, and the ways out.
+fn refuse(
+    draft: &mut Draft<'_>,
+    identity: &Identity,
+    intake: &Intake,
+    key: &ClaimKey,
+    claim: &Claim,
+) -> Step {
+    if !key.is_slot() && intake.host_is_ours && draft.memory.holding.is_none() {
+        intake::rename(draft);
+        return Step::wait(
+            Phase::Pending,
+            "HostNameTaken",
+            "The host name made up for it is taken; another one is made up.",
+            Requeue::Now,
+        );
+    }
+    let since = *draft.memory.refused_since.get_or_insert(draft.now);
+    let holder = quoted(claim.app.as_str());
+    let held = minute(claim.since);
+    let (reason, message) = if key.is_slot() {
+        (
+            "SlotTaken",
+            format!(
+                "user: {} already has a live app, {holder}, since {held}. Set that one to Destroyed, delete \
+                 its row, or wait until its day ends.",
+                quoted(identity.user.as_str())
+            ),
+        )
+    } else {
+        (
+            "HostNameTaken",
+            format!(
+                "hostName: {} belongs to app {holder} since {held}. Choose another name, leave hostName out \
+                 to get one, or delete the row of {holder}.",
+                quoted(identity.host_name.as_str())
+            ),
+        )
+    };
+    let timing = &draft.policy.timing;
+    let window_ends = later(since, timing.refusal_window);
+    if draft.now < window_ends {
+        let next = later(draft.now, timing.refusal_recheck);
+        let message = format!("{message} Looked at again until {}.", minute(window_ends));
+        Step::wait(Phase::Refused, reason, message, Requeue::At(next)).because("OneInstance")
+    } else {
+        let message = format!("{message} After that a new request is needed.");
+        Step::wait(Phase::Refused, reason, message, Requeue::Sweep).because("OneInstance")
+    }
+}
+
+/// Too many failures: no more deployments until a new request. Destroying it is still allowed.
+fn stalled(draft: &Draft<'_>) -> Step {
+    let (count, message) = draft
+        .failures(BuildKind::Apply)
+        .map_or((0, ""), |f| (f.count, f.message.as_str()));
+    Step::wait(
+        Phase::Failed,
+        "Stalled",
+        format!(
+            "Gave up after {count} failed deployments ({message}). Request it again, for instance with a new \
+             generation, once the cause is mended, or set it to Destroyed."
+        ),
+        Requeue::Sweep,
+    )
+    .because("Stall")
+}

@@ -1,0 +1,211 @@
+//! What is *effectively* wanted: the least of what the row asks, its expiry, the end of its day and its
+//! deletion allow. Level-based: a boundary that passed while nobody looked still counts.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::draft::{Draft, minute};
+use crate::model::memory::{Accepted, Stop};
+use crate::model::policy::Deletions;
+use crate::model::row::Desired;
+use crate::model::schedule::{CurfewAction, later};
+use crate::model::status::NextChange;
+
+/// What is effectively wanted, and why.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) level: Desired,
+    /// Whether anything may be started for it. False while the row is gone and that is not settled.
+    pub(super) may_start: bool,
+    pub(super) rule: &'static str,
+    /// A whole sentence for people.
+    pub(super) because: String,
+    pub(super) next: Option<NextChange>,
+}
+
+/// Decides what is effectively wanted, and remembers a stop that has come due.
+pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
+    let Some(accepted) = draft.memory.accepted.clone() else {
+        return Wish {
+            level: Desired::Destroyed,
+            may_start: false,
+            rule: if draft.view.row.is_absent() {
+                "RowDeleted"
+            } else {
+                "NeverAccepted"
+            },
+            because: "Nothing was ever accepted for this app.".to_owned(),
+            next: None,
+        };
+    };
+    let requested_at = draft
+        .memory
+        .request
+        .as_ref()
+        .map_or(draft.now, |request| request.at);
+    let times = Times::of(draft, &accepted, requested_at);
+    if let Some(stop) = times.due.filter(|stop| stop.at_most < accepted.desired) {
+        let lower = draft
+            .memory
+            .stop
+            .as_ref()
+            .is_none_or(|old| stop.at_most < old.at_most);
+        if lower {
+            draft.memory.stop = Some(stop);
+        }
+    }
+
+    let mut wish = Wish {
+        level: accepted.desired,
+        may_start: true,
+        rule: "Row",
+        because: format!("The row asks for {}.", accepted.desired),
+        next: None,
+    };
+    if let Some(stop) = &draft.memory.stop
+        && stop.at_most < wish.level
+    {
+        wish.level = stop.at_most;
+        (wish.rule, wish.because) = explain(stop);
+    }
+    judge_deletion(draft, &mut wish);
+    wish.next = times
+        .next
+        .filter(|next| next.0.at_most < wish.level)
+        .map(|(stop, rule)| NextChange {
+            at: stop.due,
+            action: match stop.at_most {
+                Desired::Suspended => "Suspend".to_owned(),
+                Desired::Destroyed | Desired::Running => "Destroy".to_owned(),
+            },
+            rule: rule.to_owned(),
+        });
+    wish
+}
+
+fn explain(stop: &Stop) -> (&'static str, String) {
+    let due = minute(stop.due);
+    match stop.rule.as_str() {
+        "ExpiresAt" => ("ExpiresAt", format!("It expired at {due}.")),
+        "MaxLifetime" => ("MaxLifetime", format!("Its longest lifetime ended at {due}.")),
+        _ => (
+            "Curfew",
+            format!("Its day ended at {due}; a new request starts it again."),
+        ),
+    }
+}
+
+/// A row that is gone asks for destruction, once a complete sweep has seen it gone as well and found no
+/// mass disappearance. Until then things stay as they are, and nothing is started. What was confirmed once
+/// stays so: a later hold does not bring half of an app back.
+fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
+    let Some(gone) = &mut draft.memory.row_gone else {
+        return;
+    };
+    wish.may_start = false;
+    if let Deletions::Clear { as_of } = &draft.view.deletions
+        && *as_of >= gone.since
+    {
+        gone.confirmed = true;
+    }
+    if gone.confirmed {
+        wish.level = Desired::Destroyed;
+        wish.rule = "RowDeleted";
+        "Its row was deleted.".clone_into(&mut wish.because);
+        return;
+    }
+    match &draft.view.deletions {
+        Deletions::Clear { .. } | Deletions::Unjudged => {
+            wish.rule = "RowGone";
+            "Its row is gone; the next sweep has to confirm it.".clone_into(&mut wish.because);
+        }
+        Deletions::Held {
+            vanished,
+            known,
+            since,
+        } => {
+            wish.rule = "MassDeletionHeld";
+            wish.because = format!(
+                "{vanished} of {known} rows have vanished since {}. Nothing is torn down for that until the \
+                 rows are back or an operator runs `lamplighter approve`.",
+                minute(*since)
+            );
+        }
+    }
+}
+
+/// The stops that time brings: the one that is due, and the next to come.
+struct Times {
+    due: Option<Stop>,
+    next: Option<(Stop, &'static str)>,
+}
+
+impl Times {
+    fn of(draft: &Draft<'_>, accepted: &Accepted, requested_at: Timestamp) -> Self {
+        let now = draft.now;
+        let mut due: Option<Stop> = None;
+        let mut next: Option<(Stop, &'static str)> = None;
+        let mut consider = |at: Timestamp, rule: &'static str, shown: &'static str, at_most: Desired| {
+            let stop = Stop {
+                due: at,
+                rule: rule.to_owned(),
+                at_most,
+            };
+            if at <= now {
+                if due.as_ref().is_none_or(|old| stop.at_most < old.at_most) {
+                    due = Some(stop);
+                }
+            } else if next.as_ref().is_none_or(|(old, _)| stop.due < old.due) {
+                next = Some((stop, shown));
+            }
+        };
+        if let Some(at) = accepted.expires_at {
+            consider(at, "ExpiresAt", "ExpiresAt", Desired::Destroyed);
+        }
+        let entry = draft.policy.catalogue.get(&accepted.blueprint.identity.app);
+        if let Some(most) = entry.and_then(|entry| entry.max_lifetime) {
+            consider(
+                later(requested_at, most),
+                "MaxLifetime",
+                "MaxLifetime",
+                Desired::Destroyed,
+            );
+        }
+        if let Some((at, shown, at_most)) = curfew(draft, accepted, requested_at) {
+            consider(at, "Curfew", shown, at_most);
+        }
+        Times { due, next }
+    }
+}
+
+/// When the app's day ends: at the latest boundary, if the last request is older than that and no exemption
+/// holds; else when the exemption lapses; else at the next boundary.
+fn curfew(
+    draft: &Draft<'_>,
+    accepted: &Accepted,
+    requested_at: Timestamp,
+) -> Option<(Timestamp, &'static str, Desired)> {
+    let schedule = draft.policy.schedules.get(accepted.schedule.as_ref()?)?;
+    let zone = accepted
+        .time_zone
+        .as_ref()
+        .and_then(|name| TimeZone::get(name).ok());
+    let at_most = match schedule.action {
+        CurfewAction::Destroy => Desired::Destroyed,
+        CurfewAction::Suspend => Desired::Suspended,
+    };
+    let now = draft.now;
+    // An exemption put off a stop; it never undoes one.
+    let keep = accepted
+        .keep_until
+        .filter(|until| *until > now && draft.memory.stop.is_none());
+    let boundary = match schedule.latest_boundary(now, zone.as_ref()) {
+        // Equal to the millisecond counts as asked after the boundary.
+        Some(latest) if requested_at < latest => latest,
+        Some(_) | None => schedule.next_boundary(now, zone.as_ref())?,
+    };
+    match keep {
+        Some(until) if until > boundary => Some((until, "KeepUntil", at_most)),
+        Some(_) | None => Some((boundary, "Curfew", at_most)),
+    }
+}

@@ -1,0 +1,351 @@
+//! Is the row valid, and is it a new request? Keeps the last accepted spec where the new one is not.
+
+use std::collections::BTreeMap;
+
+use super::draft::{Draft, minute};
+use crate::model::blueprint::Blueprint;
+use crate::model::claim::Identity;
+use crate::model::memory::{Accepted, Refusal, Request, RowGone};
+use crate::model::name::{HostName, ResourceName};
+use crate::model::observed::Observed;
+use crate::model::policy::{CatalogueEntry, Policy, STATE_TABLE_VARIABLE};
+use crate::model::row::{Desired, Problem, Row, digest, quoted};
+use crate::model::schedule::later;
+
+/// What reading the row came to.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    /// Why the row as it stands cannot be carried out, if it cannot.
+    pub(super) refusal: Option<Refusal>,
+    /// Remarks on an accepted row, such as a clamped exemption.
+    pub(super) notes: Vec<String>,
+    /// Whether the host name is one we made up, and may make up again.
+    pub(super) host_is_ours: bool,
+}
+
+/// Reads the row into memory: the request, the accepted spec, or why there is none.
+pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
+    let row = match &draft.view.row {
+        Observed::Present(row) => row,
+        Observed::Absent | Observed::Unknown => {
+            draft.memory.row_gone.get_or_insert(RowGone {
+                since: draft.now,
+                confirmed: false,
+            });
+            return Intake::default();
+        }
+    };
+    draft.memory.row_gone = None;
+    draft.memory.over_since = None;
+    note_request(draft, row);
+
+    let mut intake = Intake {
+        host_is_ours: row.host_name.is_none(),
+        ..Intake::default()
+    };
+    let keep_until = clamp_keep(draft, row, &mut intake);
+    match accept(draft, row) {
+        Ok(accepted) => {
+            draft.memory.accepted = Some(Accepted {
+                keep_until,
+                ..accepted
+            });
+        }
+        Err(problems) => {
+            stop_beats_validity(draft, row, keep_until);
+            let reason = if problems
+                .iter()
+                .any(|p| IDENTITY_FIELDS.contains(&p.field.as_str()) && p.remedy.contains("destroy"))
+            {
+                "IdentityChanged"
+            } else {
+                "InvalidRow"
+            };
+            intake.refusal = Some(Refusal { reason, problems });
+        }
+    }
+    intake
+}
+
+const IDENTITY_FIELDS: [&str; 3] = ["user", "app", "hostName"];
+
+/// A change of what is asked starts afresh: failures, refusals and stops were about the request before.
+fn note_request(draft: &mut Draft<'_>, row: &Row) {
+    let fingerprint = row.fingerprint();
+    if draft
+        .memory
+        .request
+        .as_ref()
+        .is_some_and(|request| request.fingerprint == fingerprint)
+    {
+        return;
+    }
+    let at = row.requested_at.map_or(draft.now, |asked| asked.min(draft.now));
+    draft.memory.request = Some(Request {
+        fingerprint,
+        at,
+        generation: row.generation,
+    });
+    draft.memory.failures = None;
+    draft.memory.refused_since = None;
+    draft.memory.stop = None;
+    draft.memory.unready_since = None;
+}
+
+/// An exemption may put off the end of the day for as long as policy allows after the request, no longer.
+fn clamp_keep(draft: &Draft<'_>, row: &Row, intake: &mut Intake) -> Option<jiff::Timestamp> {
+    let asked = row.keep_until?;
+    let requested_at = draft
+        .memory
+        .request
+        .as_ref()
+        .map_or(draft.now, |request| request.at);
+    let most = later(requested_at, draft.policy.keep_max);
+    if asked > most {
+        intake.notes.push(format!(
+            "keepUntil was cut to {}, the most that policy allows.",
+            minute(most)
+        ));
+    }
+    Some(asked.min(most))
+}
+
+/// `Destroyed`, `Suspended` and times are honoured even where the rest of the row makes no sense.
+fn stop_beats_validity(draft: &mut Draft<'_>, row: &Row, keep_until: Option<jiff::Timestamp>) {
+    let Some(accepted) = &mut draft.memory.accepted else {
+        return;
+    };
+    match row.desired {
+        Some(Desired::Destroyed) => accepted.desired = Desired::Destroyed,
+        Some(Desired::Suspended) => accepted.desired = accepted.desired.min(Desired::Suspended),
+        Some(Desired::Running) | None => {}
+    }
+    if row.expires_at.is_some() {
+        accepted.expires_at = row.expires_at;
+    }
+    if row.keep_until.is_some() {
+        accepted.keep_until = keep_until;
+    }
+}
+
+/// The accepted spec of a row, or everything that is wrong with it.
+fn accept(draft: &Draft<'_>, row: &Row) -> Result<Accepted, Vec<Problem>> {
+    let mut problems = row.problems.clone();
+    let entry = row.app.as_ref().and_then(|app| {
+        let entry = draft.policy.catalogue.get(app);
+        if entry.is_none() {
+            let known: Vec<&str> = draft
+                .policy
+                .catalogue
+                .keys()
+                .map(crate::model::name::AppName::as_str)
+                .collect();
+            problems.push(Problem::new(
+                "app",
+                format!("{} is not in the catalogue", quoted(app.as_str())),
+                format!("use one of {}", known.join(", ")),
+            ));
+        }
+        entry
+    });
+    let parameters = entry.map(|entry| check_parameters(entry, &row.parameters, &mut problems));
+    check_identity(draft, row, &mut problems);
+    let (Some(entry), Some(parameters), Some(user), Some(desired), true) =
+        (entry, parameters, &row.user, row.desired, problems.is_empty())
+    else {
+        return Err(problems);
+    };
+    let host = host_name(draft, row, entry);
+    let identity = Identity::new(draft.policy.scope, user.clone(), entry.name.clone(), host);
+    Ok(Accepted {
+        desired,
+        blueprint: blueprint(draft, identity, entry, &row.parameters, parameters),
+        time_zone: row.time_zone.clone(),
+        schedule: entry.schedule.clone(),
+        keep_until: None,
+        expires_at: row.expires_at,
+    })
+}
+
+/// The parameters with defaults filled in; what the catalogue does not allow becomes a problem.
+fn check_parameters(
+    entry: &CatalogueEntry,
+    given: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for (name, value) in given {
+        let field = format!("parameters.{}", quoted(name).trim_matches('"'));
+        let Some(rule) = entry.parameters.get(name) else {
+            let known: Vec<&str> = entry.parameters.keys().map(String::as_str).collect();
+            let remedy = if known.is_empty() {
+                "remove it: this app takes none".to_owned()
+            } else {
+                format!("use {}", known.join(", "))
+            };
+            problems.push(Problem::new(field, "is not a parameter of this app", remedy));
+            continue;
+        };
+        if value.len() > rule.max_bytes {
+            let problem = format!("has {} bytes, more than {}", value.len(), rule.max_bytes);
+            problems.push(Problem::new(field, problem, "shorten it"));
+        } else if !rule.one_of.is_empty() && !rule.one_of.contains(value) {
+            let remedy = format!("use one of {}", rule.one_of.join(", "));
+            problems.push(Problem::new(
+                field,
+                format!("{} is not allowed", quoted(value)),
+                remedy,
+            ));
+        } else {
+            values.insert(name.clone(), value.clone());
+        }
+    }
+    for (name, rule) in &entry.parameters {
+        if given.contains_key(name) {
+            continue;
+        }
+        if let Some(default) = &rule.default {
+            values.insert(name.clone(), default.clone());
+        } else if rule.required {
+            problems.push(Problem::new(
+                format!("parameters.{name}"),
+                "is missing",
+                "this app needs it",
+            ));
+        }
+    }
+    values
+}
+
+/// Owner, app and host name stay what they are while anything of the app is alive: resources and claims
+/// carry them.
+fn check_identity(draft: &Draft<'_>, row: &Row, problems: &mut Vec<Problem>) {
+    let memory = &draft.memory;
+    let Some(holding) = &memory.holding else { return };
+    let live = holding.slot || memory.deployment.is_some() || memory.in_flight().is_some();
+    if !live {
+        return;
+    }
+    let held = &holding.identity;
+    let mut changed = |field: &str, from: &str| {
+        problems.push(Problem::new(
+            field,
+            format!("cannot change from {} while the app is live", quoted(from)),
+            "set desired to Destroyed first, or put the old value back",
+        ));
+    };
+    if row.user.as_ref().is_some_and(|user| *user != held.user) {
+        changed("user", held.user.as_str());
+    }
+    if row.app.as_ref().is_some_and(|app| *app != held.app) {
+        changed("app", held.app.as_str());
+    }
+    if row.host_name.as_ref().is_some_and(|host| *host != held.host_name) {
+        changed("hostName", held.host_name.as_str());
+    }
+}
+
+/// The row's host name; else the one this app has already, if owner and app are the same; else a new one.
+fn host_name(draft: &Draft<'_>, row: &Row, entry: &CatalogueEntry) -> HostName {
+    if let Some(host) = &row.host_name {
+        return host.clone();
+    }
+    let memory = &draft.memory;
+    let held = memory.holding.as_ref().map(|holding| &holding.identity);
+    let accepted = memory
+        .accepted
+        .as_ref()
+        .map(|accepted| &accepted.blueprint.identity);
+    held.or(accepted)
+        .filter(|identity| identity.app == entry.name && Some(&identity.user) == row.user.as_ref())
+        .map_or_else(
+            || HostName::generate(draft.view.entropy, &entry.name, &entry.domain),
+            |identity| identity.host_name.clone(),
+        )
+}
+
+/// Makes up another host name for a spec whose made-up one turned out to be somebody's.
+pub(super) fn rename(draft: &mut Draft<'_>) {
+    let Some(accepted) = &draft.memory.accepted else {
+        return;
+    };
+    let identity = &accepted.blueprint.identity;
+    let Some(entry) = draft.policy.catalogue.get(&identity.app) else {
+        return;
+    };
+    let host = HostName::generate(draft.view.entropy, &entry.name, &entry.domain);
+    let identity = Identity::new(
+        draft.policy.scope,
+        identity.user.clone(),
+        identity.app.clone(),
+        host,
+    );
+    let given = match &draft.view.row {
+        Observed::Present(row) => row.parameters.clone(),
+        Observed::Absent | Observed::Unknown => return,
+    };
+    let values = check_parameters(entry, &given, &mut Vec::new());
+    let made = blueprint(draft, identity, entry, &given, values);
+    if let Some(accepted) = &mut draft.memory.accepted {
+        accepted.blueprint = made;
+    }
+}
+
+/// Freezes a deployment of `entry` for `identity`.
+fn blueprint(
+    draft: &Draft<'_>,
+    identity: Identity,
+    entry: &CatalogueEntry,
+    given: &BTreeMap<String, String>,
+    values: BTreeMap<String, String>,
+) -> Blueprint {
+    // Only what the row says is hashed: a default changed in the configuration reaches the next
+    // deployment, and does not rebuild a whole fleet at once.
+    let spec_hash = digest(&(&identity.user, &identity.app, &identity.host_name, given));
+    let environment = environment(draft.policy, draft, &identity, &spec_hash, values);
+    let (host, resource): (&HostName, &ResourceName) = (&identity.host_name, &identity.resource_name);
+    let url = entry.url.fill(host.as_str(), resource.as_str());
+    Blueprint {
+        spec_hash,
+        deploy_project: entry.deploy_project.clone(),
+        destroy_project: entry.destroy_project.clone(),
+        cluster: entry.cluster.clone(),
+        tasks: entry.tasks,
+        target_group: entry
+            .target_group
+            .as_ref()
+            .map(|t| t.fill(host.as_str(), resource.as_str())),
+        health_url: format!("{}{}", url.trim_end_matches('/'), entry.health_path),
+        url,
+        action_variable: draft.policy.build_env.action.clone(),
+        environment,
+        build_timeout_minutes: entry.build_timeout_minutes,
+        queue_timeout_minutes: entry.queue_timeout_minutes,
+        identity,
+    }
+}
+
+/// The build's environment, save what differs between apply and destroy. Parameters cannot take the place
+/// of a name of ours: configuration refuses such parameters, and ours are set last.
+fn environment(
+    policy: &Policy,
+    draft: &Draft<'_>,
+    identity: &Identity,
+    spec_hash: &str,
+    values: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let names = &policy.build_env;
+    let mut environment = values;
+    for (name, value) in [
+        (&names.host_name, identity.host_name.as_str()),
+        (&names.resource_name, identity.resource_name.as_str()),
+        (&names.instance_id, draft.view.id.as_str()),
+        (&names.user_id, identity.user.as_str()),
+        (&names.app, identity.app.as_str()),
+        (&names.spec_hash, spec_hash),
+    ] {
+        environment.insert(name.clone(), value.to_owned());
+    }
+    environment.insert(STATE_TABLE_VARIABLE.to_owned(), policy.state_table.clone());
+    environment
+}

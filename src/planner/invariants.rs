@@ -1,0 +1,169 @@
+//! What holds of every plan, whatever the view: checked by tests and simulation after each decision.
+
+use super::plan::{Action, AppView, Plan};
+use crate::model::blueprint::BuildKind;
+use crate::model::memory::Memory;
+use crate::model::observed::{Gate, Observed};
+use crate::model::policy::Deletions;
+
+/// Every rule that `plan` breaks.
+pub fn violations(view: &AppView, plan: &Plan) -> Vec<String> {
+    let fresh = Memory::new(view.id.clone());
+    let old = view.memory.present().unwrap_or(&fresh);
+    let mut found = Vec::new();
+    let mut rule = |holds: bool, text: &str| {
+        if !holds {
+            found.push(text.to_owned());
+        }
+    };
+    check_blindness(view, plan, &mut rule);
+    check_action(view, plan, old, &mut rule);
+    check_giving_back(view, plan, old, &mut rule);
+    if let (Some(operation), Some(new)) = (&old.operation, &plan.memory.operation)
+        && operation.id == new.id
+    {
+        rule(
+            operation.settled.is_none() || new.settled.is_some(),
+            "settled never reverts",
+        );
+        rule(operation.request == new.request, "a request never changes");
+    }
+    if plan.memory.status.url.is_some() {
+        rule(
+            plan.memory.ready_since.is_some(),
+            "a URL is only published for an app that is ready",
+        );
+    }
+    found
+}
+
+fn check_blindness(view: &AppView, plan: &Plan, rule: &mut impl FnMut(bool, &str)) {
+    if !view.row.is_unknown() && !view.memory.is_unknown() {
+        return;
+    }
+    rule(
+        plan.action.is_none(),
+        "an unknown row or memory leads to no action",
+    );
+    rule(
+        plan.release.is_empty() && !plan.forget,
+        "an unknown row or memory gives nothing back",
+    );
+    let same = view.memory.present().is_none_or(|memory| *memory == plan.memory);
+    rule(same, "an unknown row or memory writes nothing");
+}
+
+fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut(bool, &str)) {
+    let unsettled = old.in_flight();
+    match &plan.action {
+        Some(Action::Intend {
+            operation,
+            kind,
+            take,
+            ..
+        }) => {
+            rule(
+                unsettled.is_none(),
+                "a new operation is only intended when the last one is settled",
+            );
+            let new = plan.memory.in_flight();
+            rule(
+                new.is_some_and(|new| new.id == *operation && new.kind == *kind),
+                "the intent is in the memory",
+            );
+            if *kind == BuildKind::Apply {
+                rule(
+                    view.row.present().is_some(),
+                    "nothing is deployed for a row that is gone",
+                );
+                let holding = plan.memory.holding.as_ref();
+                let takes = holding.is_some_and(|h| h.slot && h.keys().iter().all(|key| take.contains(key)));
+                rule(takes, "a deployment takes its slot and its names");
+            } else {
+                rule(old.deployment.is_some(), "only what may be there is destroyed");
+            }
+        }
+        Some(Action::StartBuild { request }) => {
+            rule(
+                view.gate == Observed::Present(Gate::Open),
+                "a build is only started while its gate is open",
+            );
+            let frozen = unsettled.is_some_and(|operation| operation.request == **request);
+            rule(
+                frozen,
+                "only the frozen request of the operation in flight is sent",
+            );
+        }
+        Some(Action::Scale { tasks, .. }) => {
+            rule(
+                unsettled.is_none(),
+                "nothing is scaled while a build is in flight",
+            );
+            rule(
+                view.service.present().is_some(),
+                "only a service that was seen is scaled",
+            );
+            let may = *tasks == 0 || view.row.present().is_some();
+            rule(may, "nothing is scaled up for a row that is gone");
+        }
+        Some(Action::CloseGate { operation }) => {
+            rule(
+                unsettled.is_some_and(|old| old.id == *operation),
+                "only the gate in flight is closed",
+            );
+        }
+        Some(Action::StopBuild { .. }) => {
+            let ended = plan.memory.in_flight().is_none();
+            let held = matches!(view.gate, Observed::Present(Gate::Held(_)) | Observed::Absent);
+            rule(
+                ended || held,
+                "a build is stopped when it can do nothing, or has overrun",
+            );
+        }
+        None => {}
+    }
+}
+
+fn check_giving_back(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut(bool, &str)) {
+    let intends = matches!(plan.action, Some(Action::Intend { .. }));
+    if !plan.release.is_empty() && !intends {
+        rule(
+            plan.memory.in_flight().is_none(),
+            "no claim is given back while a build is in flight",
+        );
+        rule(
+            plan.memory.deployment.is_none(),
+            "no claim is given back while something may be deployed",
+        );
+    }
+    if old.deployment.is_some() && plan.memory.deployment.is_none() {
+        rule(
+            view.service.is_absent(),
+            "nothing is called gone that was not looked for",
+        );
+    }
+    if view.row.is_absent() && !matches!(view.deletions, Deletions::Clear { .. }) {
+        let confirmed = old.row_gone.as_ref().is_some_and(|gone| gone.confirmed);
+        let intends_destroy = matches!(
+            &plan.action,
+            Some(Action::Intend {
+                kind: BuildKind::Destroy,
+                ..
+            })
+        );
+        let stopped = plan.memory.stop.is_some()
+            || old
+                .accepted
+                .as_ref()
+                .is_some_and(|a| a.desired == crate::model::row::Desired::Destroyed);
+        rule(
+            confirmed || !intends_destroy || stopped,
+            "a row that is gone is not acted on before a sweep judged",
+        );
+    }
+    let empty = plan.memory.holding.is_none() && plan.memory.in_flight().is_none();
+    rule(
+        !plan.forget || empty,
+        "nothing is forgotten that still holds something",
+    );
+}

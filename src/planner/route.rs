@@ -1,0 +1,46 @@
+//! Does traffic reach the service? Finds a target group that is missing or attached to nothing.
+
+use super::build;
+use super::desire::Wish;
+use super::draft::{Draft, Step, minute};
+use super::plan::Requeue;
+use crate::model::observed::Observed;
+use crate::model::schedule::later;
+use crate::model::status::Phase;
+
+/// Keeps the route. `None`: there is none to keep, or it is as it should be, or it could not be looked at.
+pub(super) fn keep(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
+    let deployment = draft.memory.deployment.clone()?;
+    deployment.blueprint.target_group.as_ref()?;
+    let lost = match &draft.view.target_group {
+        Observed::Unknown => return None,
+        Observed::Absent => true,
+        Observed::Present(group) => !group.attached,
+    };
+    if !lost {
+        draft.memory.route_lost_since = None;
+        return None;
+    }
+    // AWS: tasks run and counts look fine while no load balancer uses the target group.
+    draft.memory.ready_since = None;
+    let timing = &draft.policy.timing;
+    let first = *draft.memory.route_lost_since.get_or_insert(draft.now);
+    let believed_at = later(first, timing.confirm_absence).max(later(deployment.at, timing.appear_grace));
+    if draft.now < believed_at {
+        let message = format!(
+            "Its target group is missing or attached to no load balancer; believed from {} on.",
+            minute(believed_at)
+        );
+        return Some(Step::wait(
+            Phase::Starting,
+            "RouteLost",
+            message,
+            Requeue::Progress,
+        ));
+    }
+    Some(build::repair(
+        draft,
+        wish,
+        "Its target group is missing or attached to no load balancer",
+    ))
+}

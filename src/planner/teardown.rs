@@ -1,0 +1,185 @@
+//! Destroyed: is anything left, has that been verified, and what may be given back?
+
+use super::desire::Wish;
+use super::draft::{Draft, Step, minute};
+use super::intake::Intake;
+use super::plan::{Class, Requeue};
+use crate::model::Timestamp;
+use crate::model::blueprint::{Blueprint, BuildKind};
+use crate::model::memory::{Ending, Operation};
+use crate::model::observed::Observed;
+use crate::model::schedule::later;
+use crate::model::status::Phase;
+
+/// Destroys what there is; once nothing is, gives back claims and in the end the memory.
+pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
+    draft.memory.ready_since = None;
+    draft.memory.unready_since = None;
+    let Some(deployment) = draft.memory.deployment.clone() else {
+        return give_back(draft, wish, intake);
+    };
+    if let Some(done_at) = destroyed_at(draft.memory.operation.as_ref(), deployment.at) {
+        match verify(draft, &deployment.blueprint, done_at) {
+            Verdict::Gone => {
+                draft.memory.deployment = None;
+                draft.memory.failures = None;
+                draft.memory.service_absent_since = None;
+                draft.memory.stopped_task = None;
+                return give_back(draft, wish, intake);
+            }
+            Verdict::Wait(step) => return step,
+            Verdict::Leftover(what) => {
+                draft.count_failure(BuildKind::Destroy, what);
+                // The operation that said it was done was not: the next destroy starts from here.
+                if let Some(operation) = &mut draft.memory.operation
+                    && let Some(settled) = &mut operation.settled
+                {
+                    settled.outcome = Ending::Leftover;
+                }
+            }
+        }
+    }
+    let step = draft.intend(
+        BuildKind::Destroy,
+        Class::Teardown,
+        deployment.blueprint,
+        Vec::new(),
+    );
+    Step {
+        message: format!("{} {}", wish.because, step.message),
+        ..step
+    }
+}
+
+/// When the last destroy of this deployment succeeded, if it did.
+fn destroyed_at(operation: Option<&Operation>, deployed_at: Timestamp) -> Option<Timestamp> {
+    let operation = operation.filter(|operation| operation.kind == BuildKind::Destroy)?;
+    let settled = operation.settled.as_ref()?;
+    (settled.outcome == Ending::Succeeded && settled.at >= deployed_at).then_some(settled.at)
+}
+
+enum Verdict {
+    Gone,
+    Wait(Step),
+    Leftover(String),
+}
+
+/// A successful destroy build is believed once the exact name was looked for in vain twice, far enough
+/// apart, and a complete listing made since shows nothing with the app's tag.
+fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> Verdict {
+    let now = draft.now;
+    let timing = draft.policy.timing;
+    let wait = |message: &str, requeue| {
+        Verdict::Wait(Step::wait(
+            Phase::Destroying,
+            "VerifyingDestroy",
+            message,
+            requeue,
+        ))
+    };
+    // AWS: reads may be stale for minutes, so a survivor is only believed after the grace.
+    let survivor = |what: String| {
+        let believed_at = later(done_at, timing.appear_grace);
+        if now < believed_at {
+            wait(
+                &format!("{what} still shows after the destroy."),
+                Requeue::Progress,
+            )
+        } else {
+            Verdict::Leftover(format!("{what} survived the destroy"))
+        }
+    };
+    match &draft.view.service {
+        Observed::Unknown => {
+            return Verdict::Wait(Step::blind(
+                Phase::Destroying,
+                "The service could not be looked at.",
+            ));
+        }
+        Observed::Present(service) => {
+            draft.memory.service_absent_since = None;
+            if service.draining {
+                return wait("The service is draining.", Requeue::Progress);
+            }
+            return survivor(format!("Service {}", service.name));
+        }
+        Observed::Absent => {}
+    }
+    if blueprint.target_group.is_some() {
+        match &draft.view.target_group {
+            Observed::Unknown => {
+                return Verdict::Wait(Step::blind(
+                    Phase::Destroying,
+                    "The target group could not be looked at.",
+                ));
+            }
+            Observed::Present(_) => {
+                draft.memory.service_absent_since = None;
+                return survivor(format!("Target group {}", blueprint.service()));
+            }
+            Observed::Absent => {}
+        }
+    }
+    let first = *draft.memory.service_absent_since.get_or_insert(now);
+    let again = later(first, timing.confirm_absence);
+    if now < again {
+        let message = format!("Nothing shows; looking a second time at {}.", minute(again));
+        return wait(&message, Requeue::At(again));
+    }
+    match &draft.view.tagged {
+        Observed::Present(look) if look.at >= done_at => match look.services.first() {
+            Some(name) => survivor(format!("Service {name}, which carries the app's tag,")),
+            None => Verdict::Gone,
+        },
+        Observed::Present(_) | Observed::Absent | Observed::Unknown => wait(
+            "Waiting for a complete listing of tagged services.",
+            Requeue::Progress,
+        ),
+    }
+}
+
+/// Nothing is left in AWS: the slot is free, the names too once the row is gone, the memory in the end.
+fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
+    let row_is_gone = wish.rule == "RowDeleted";
+    let mut freed = false;
+    if let Some(holding) = draft.memory.holding.take() {
+        if row_is_gone {
+            draft.release.extend(holding.keys());
+            freed = true;
+        } else {
+            if holding.slot {
+                draft.release.push(holding.identity.slot.clone());
+                freed = true;
+            }
+            draft.memory.holding = Some(crate::model::memory::Holding {
+                slot: false,
+                ..holding
+            });
+        }
+    }
+    if row_is_gone {
+        let over_since = *draft.memory.over_since.get_or_insert(draft.now);
+        let forget_at = later(over_since, draft.policy.timing.memory_retention);
+        if !freed && draft.now >= forget_at {
+            draft.forget = true;
+        }
+        let message = format!("{} Nothing of it is left.", wish.because);
+        return Step::wait(Phase::Destroyed, "Gone", message, Requeue::At(forget_at));
+    }
+    if let Some(refusal) = intake
+        .refusal
+        .as_ref()
+        .filter(|_| draft.memory.accepted.is_none())
+    {
+        let problems: Vec<String> = refusal.problems.iter().map(ToString::to_string).collect();
+        return Step::wait(
+            Phase::Refused,
+            refusal.reason,
+            problems.join("; "),
+            Requeue::Sweep,
+        )
+        .because("RowValidity");
+    }
+    let message = format!("{} Nothing of it is left.", wish.because);
+    Step::wait(Phase::Destroyed, "Destroyed", message, Requeue::Sweep)
+}

@@ -1,0 +1,168 @@
+//! RECORD: writes what was decided and what came of it: memory with status, history, gate and claims, all in
+//! one conditional write. Never changes CodeBuild or ECS.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::cloud::{StateStore, Write, WriteError};
+use crate::executor::Outcome;
+use crate::model::history::Event;
+use crate::model::memory::Memory;
+use crate::model::name::{Entropy, OperationId};
+use crate::model::observed::Observed;
+use crate::model::schedule::later;
+use crate::planner::{Action, AppView, Plan};
+
+/// Writes passes down.
+#[derive(Clone)]
+pub struct Recorder {
+    state: Arc<dyn StateStore>,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The memory as it is now.
+    pub memory: Memory,
+    /// Whether anything was written.
+    pub changed: bool,
+    /// Whether the memory is forgotten.
+    pub forgotten: bool,
+}
+
+/// How long a gate is kept after its operation was settled. A build that finds no gate is turned away.
+const GATE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
+
+impl Recorder {
+    /// A recorder on this store.
+    pub fn new(state: Arc<dyn StateStore>) -> Self {
+        Self { state }
+    }
+
+    /// Writes down a pass, unless it changed nothing.
+    pub async fn record(
+        &self,
+        view: &AppView,
+        plan: Plan,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Result<Recorded, WriteError> {
+        let before = match &view.memory {
+            Observed::Present(memory) => Some(memory),
+            Observed::Absent => None,
+            // Nothing is ever written over a memory that could not be read.
+            Observed::Unknown => {
+                return Ok(Recorded {
+                    memory: plan.memory,
+                    changed: false,
+                    forgotten: false,
+                });
+            }
+        };
+        let mut memory = plan.memory;
+        note_outcome(&mut memory, outcome);
+        if before == Some(&memory) && plan.release.is_empty() && !plan.forget {
+            return Ok(Recorded {
+                memory,
+                changed: false,
+                forgotten: false,
+            });
+        }
+        // An app that was never seen and of which nothing is known is not worth a record.
+        if before.is_none() && memory.accepted.is_none() && view.row.is_absent() {
+            return Ok(Recorded {
+                memory,
+                changed: false,
+                forgotten: false,
+            });
+        }
+        let expected_version = before.map_or(0, |memory| memory.version);
+        memory.version = expected_version + 1;
+        let (open_gate, take) = match &plan.action {
+            Some(Action::Intend { operation, take, .. }) => (Some(operation.clone()), take.clone()),
+            Some(_) | None => (None, Vec::new()),
+        };
+        let write = Write {
+            events: event(view, before, &memory, plan.decision.rule, now, view.entropy),
+            expire_gate: settled_now(before, &memory).map(|id| (id, later(now, GATE_KEPT))),
+            expected_version,
+            forget: plan.forget,
+            open_gate,
+            take,
+            release: plan.release,
+            at: now,
+            memory,
+        };
+        self.state.write(&write).await?;
+        Ok(Recorded {
+            memory: write.memory,
+            changed: true,
+            forgotten: write.forget,
+        })
+    }
+}
+
+/// What came of `StartBuild` belongs to the operation it was sent for.
+fn note_outcome(memory: &mut Memory, outcome: &Outcome) {
+    let Some(operation) = memory
+        .operation
+        .as_mut()
+        .filter(|operation| operation.in_flight())
+    else {
+        return;
+    };
+    match outcome {
+        Outcome::Started(build) => {
+            operation.build = Some(build.clone());
+            operation.start_trouble = None;
+            if let Some(status) = &mut memory.status.build {
+                status.id = Some(build.to_string());
+            }
+        }
+        Outcome::Failed(error) if operation.build.is_none() => match error {
+            crate::cloud::Error::NotFound { .. } | crate::cloud::Error::Rejected { .. } => {
+                operation.start_error = Some(error.to_string());
+            }
+            crate::cloud::Error::Throttled { .. }
+            | crate::cloud::Error::LimitReached { .. }
+            | crate::cloud::Error::Denied { .. }
+            | crate::cloud::Error::Unavailable { .. }
+            | crate::cloud::Error::Unreadable { .. } => operation.start_trouble = Some(error.to_string()),
+        },
+        Outcome::Failed(_) | Outcome::Done => {}
+    }
+}
+
+/// The operation that this pass settled, if it did.
+fn settled_now(before: Option<&Memory>, after: &Memory) -> Option<OperationId> {
+    let old = before?.in_flight()?;
+    let new = after.operation.as_ref()?;
+    (new.id == old.id && new.settled.is_some()).then(|| new.id.clone())
+}
+
+/// History gets a line when the rule or what it came to changes.
+fn event(
+    view: &AppView,
+    before: Option<&Memory>,
+    after: &Memory,
+    rule: &str,
+    now: Timestamp,
+    entropy: Entropy,
+) -> Vec<Event> {
+    if before.is_some_and(|before| before.decision == after.decision) {
+        return Vec::new();
+    }
+    let (at, ttl) = Event::keys(now, entropy);
+    vec![Event {
+        id: view.id.clone(),
+        at,
+        time: now,
+        rule: rule.to_owned(),
+        reason: after.status.reason.clone(),
+        message: after.status.message.clone(),
+        phase: after.status.phase.to_string(),
+        requested_by: view.row.present().and_then(|row| row.requested_by.clone()),
+        ttl,
+    }]
+}
