@@ -60,7 +60,11 @@ pub struct Options {
 
 fn speed(text: &str) -> Result<f64, String> {
     let factor: f64 = text.parse().map_err(|_| "is not a number".to_owned())?;
-    if (0.1..=10_000.0).contains(&factor) { Ok(factor) } else { Err("use 0.1 to 10000".to_owned()) }
+    if (0.1..=10_000.0).contains(&factor) {
+        Ok(factor)
+    } else {
+        Err("use 0.1 to 10000".to_owned())
+    }
 }
 
 /// Where everything answers.
@@ -81,12 +85,19 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let admin = listen(options.admin_port, "--admin-port").await?;
     let app_port = aws.local_addr()?.port();
     let url = |listener: &TcpListener| anyhow::Ok(format!("http://{}", listener.local_addr()?));
-    let addresses = Addresses { aws: url(&aws)?, api: url(&public)?, admin: url(&admin)? };
+    let addresses = Addresses {
+        aws: url(&aws)?,
+        api: url(&public)?,
+        admin: url(&admin)?,
+    };
 
     let sim = simulated_aws(&options, app_port)?;
     let (stop, stopped) = watch::channel(false);
     let simulator = on_its_own_thread(&sim, aws, stopped)?;
-    let keeper = options.data.as_ref().map(|folder| tokio::spawn(keep(sim.clone(), world_file(folder))));
+    let keeper = options
+        .data
+        .as_ref()
+        .map(|folder| tokio::spawn(keep(sim.clone(), world_file(folder))));
 
     let config = catalogue::config(app_port, options.speed, options.builds);
     let ended = daemon(&options, &config, &addresses, Ports { public, admin }).await;
@@ -117,13 +128,20 @@ async fn daemon(
         ..Settings::default()
     };
     let clients = load(&settings, serve::call_observer(&metrics)).await;
-    create_tables(&clients, &serve::tables(config)).await.context("cannot create the tables")?;
+    create_tables(&clients, &serve::tables(config))
+        .await
+        .context("cannot create the tables")?;
     let cloud = serve::cloud(&clients, serve::tables(config))?;
     if options.example {
         write_examples(&cloud).await?;
     }
     let announcement = tokio::spawn(announce(options.clone(), addresses.clone(), cloud.clone()));
-    let world = World { cloud, metrics, ports, clock: Arc::new(SystemClock) };
+    let world = World {
+        cloud,
+        metrics,
+        ports,
+        clock: Arc::new(SystemClock),
+    };
     let ended = serve::run(config, world, serve::asked_to_stop()).await;
     announcement.abort();
     ended
@@ -143,7 +161,9 @@ fn simulated_aws(options: &Options, app_port: u16) -> anyhow::Result<SimCloud> {
         app_port: Some(app_port),
         ..SimConfig::default()
     };
-    let Some(folder) = &options.data else { return Ok(with_project(SimCloud::new(config))) };
+    let Some(folder) = &options.data else {
+        return Ok(with_project(SimCloud::new(config)));
+    };
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let tables = folder.join("dynamodb.sqlite");
     config.database = Database::new(&tables.to_string_lossy())
@@ -156,8 +176,12 @@ fn simulated_aws(options: &Options, app_port: u16) -> anyhow::Result<SimCloud> {
     let text = std::fs::read(&world).with_context(|| format!("cannot read {}", world.display()))?;
     let snapshot = serde_json::from_slice(&text)
         .with_context(|| format!("{} is damaged; delete the folder to begin anew", world.display()))?;
-    let sim = SimCloud::restore(config, snapshot)
-        .with_context(|| format!("{} is of no use; delete the folder to begin anew", world.display()))?;
+    let sim = SimCloud::restore(config, snapshot).with_context(|| {
+        format!(
+            "{} is of no use; delete the folder to begin anew",
+            world.display()
+        )
+    })?;
     Ok(with_project(sim))
 }
 
@@ -174,18 +198,22 @@ fn on_its_own_thread(
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let listener = listener.into_std()?;
     let sim = sim.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = std::thread::Builder::new().name("simulated-aws".to_owned()).spawn(move || {
-        runtime.block_on(async move {
-            let served = async {
-                let listener = TcpListener::from_std(listener)?;
-                sim.serve(listener, stopped.wait_for(|stop| *stop)).await
-            };
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the simulated AWS failed");
-            }
-        });
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name("simulated-aws".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let served = async {
+                    let listener = TcpListener::from_std(listener)?;
+                    sim.serve(listener, stopped.wait_for(|stop| *stop)).await
+                };
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "the simulated AWS failed");
+                }
+            });
+        })?;
     Ok(thread)
 }
 
@@ -198,7 +226,10 @@ async fn keep(sim: SimCloud, file: PathBuf) {
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
         if let Err(error) = save(&sim, &file) {
-            tracing::warn!(error = format!("{error:#}"), "the simulated AWS could not be kept");
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the simulated AWS could not be kept"
+            );
         }
     }
 }
@@ -212,9 +243,17 @@ fn save(sim: &SimCloud, file: &Path) -> anyhow::Result<()> {
 
 async fn write_examples(cloud: &Cloud) -> anyhow::Result<()> {
     for row in catalogue::example_rows() {
-        let known = cloud.desired.row(&row.id).await.context("cannot read the desired table")?;
+        let known = cloud
+            .desired
+            .row(&row.id)
+            .await
+            .context("cannot read the desired table")?;
         if known.is_none() {
-            cloud.desired.put_row(&row).await.context("cannot write an example row")?;
+            cloud
+                .desired
+                .put_row(&row)
+                .await
+                .context("cannot write an example row")?;
         }
     }
     Ok(())
@@ -233,7 +272,10 @@ async fn announce(options: Options, addresses: Addresses, cloud: Cloud) {
     if let Some(file) = &options.ready_file
         && let Err(error) = write_ready_file(file, &addresses)
     {
-        tracing::error!(error = format!("{error:#}"), "the ready file could not be written");
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the ready file could not be written"
+        );
     }
     if options.example {
         follow_examples(&cloud).await;
@@ -256,7 +298,10 @@ async fn follow_examples(cloud: &Cloud) {
         for id in waiting {
             match cloud.state.memory(&id).await {
                 Ok(Some(memory)) if memory.status.url.is_some() => {
-                    say(&banner::ready(&id, memory.status.url.as_deref().unwrap_or_default()));
+                    say(&banner::ready(
+                        &id,
+                        memory.status.url.as_deref().unwrap_or_default(),
+                    ));
                 }
                 Ok(_) | Err(_) => still.push(id),
             }
@@ -270,4 +315,3 @@ fn say(text: &str) {
     // Nobody reads: nothing lost.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
-

@@ -123,13 +123,21 @@ async fn daemon(config: &Config) -> anyhow::Result<()> {
         apps = config.policy.catalogue.len(),
         "lamplighter starts",
     );
-    let world = serve::World { cloud, metrics, ports, clock: Arc::new(SystemClock) };
+    let world = serve::World {
+        cloud,
+        metrics,
+        ports,
+        clock: Arc::new(SystemClock),
+    };
     serve::run(config, world, serve::asked_to_stop()).await
 }
 
 #[cfg(feature = "dev")]
 async fn dev(options: lamplighter::dev::Options) -> ExitCode {
-    log_to_stderr(&LogConfig { format: LogFormat::Pretty, filter: options.log.clone() });
+    log_to_stderr(&LogConfig {
+        format: LogFormat::Pretty,
+        filter: options.log.clone(),
+    });
     done(lamplighter::dev::run(options).await)
 }
 
@@ -184,10 +192,15 @@ fn environment() -> BTreeMap<String, String> {
 
 fn log_to_stderr(config: &LogConfig) {
     let filter = EnvFilter::new(&config.filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Pretty => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Pretty => builder
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init(),
     }
 }
 

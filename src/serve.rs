@@ -73,7 +73,9 @@ pub fn cloud(clients: &Clients, tables: Tables) -> anyhow::Result<Cloud> {
         builds: Arc::new(CodeBuild::new(clients)),
         services: Arc::new(Ecs::new(clients)),
         routes: Arc::new(Elb::new(clients)),
-        prober: Arc::new(HttpProber::new().context("cannot make the client that asks apps for their health")?),
+        prober: Arc::new(
+            HttpProber::new().context("cannot make the client that asks apps for their health")?,
+        ),
     })
 }
 
@@ -91,7 +93,12 @@ pub struct World {
 
 /// Runs the daemon until `shutdown`, then lets what is in hand end within the configured grace.
 pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let World { cloud, metrics, ports, clock } = world;
+    let World {
+        cloud,
+        metrics,
+        ports,
+        clock,
+    } = world;
     let controller = Controller::new(Parts {
         cloud: cloud.clone(),
         policy: Arc::new(config.policy.clone()),
@@ -111,8 +118,9 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
     };
     let (stop, stopped) = watch::channel(false);
     let (sender, ticks) = mpsc::channel(4);
-    let mut ticker =
-        triggers::start(config.intervals.sweep, sender).await.context("cannot start the ticker")?;
+    let mut ticker = triggers::start(config.intervals.sweep, sender)
+        .await
+        .context("cannot start the ticker")?;
 
     let mut stopping = stopped.clone();
     let api = tokio::spawn(api::serve(
@@ -133,14 +141,14 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
     let _ = ticker.shutdown().await;
     let patience = config.shutdown_grace + Duration::from_secs(1);
     let ended = tokio::time::timeout(patience, async { tokio::join!(api, work) }).await;
-    match ended {
-        Ok((api, work)) => {
-            work.context("the controller ended in a panic")?;
-            api.context("the servers ended in a panic")?.context("the servers failed")?;
-            tracing::info!("stopped");
-        }
-        Err(_) => tracing::warn!("stopped at the deadline with work in hand; the next start takes it up"),
-    }
+    let Ok((api, work)) = ended else {
+        tracing::warn!("stopped at the deadline with work in hand; the next start takes it up");
+        return Ok(());
+    };
+    work.context("the controller ended in a panic")?;
+    api.context("the servers ended in a panic")?
+        .context("the servers failed")?;
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -203,6 +211,7 @@ impl CallObserver for Calls {
         attempts: u32,
         elapsed: Duration,
     ) {
-        self.0.observe_call(service, operation, outcome, attempts, elapsed);
+        self.0
+            .observe_call(service, operation, outcome, attempts, elapsed);
     }
 }

@@ -21,13 +21,12 @@ mod admin;
 mod apps;
 mod body;
 pub mod dto;
-pub mod handle;
 mod holds;
 pub mod problem;
 mod serve;
 
+pub use crate::controller::handle::{AppSummary, Fleet, Handle, Readiness};
 pub use access::Access;
-pub use handle::{AppSummary, Fleet, Handle, Readiness};
 pub use serve::serve;
 
 use problem::{Code, Refused};

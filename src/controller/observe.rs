@@ -10,10 +10,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Controller;
 use super::deletions::Judgement;
+use super::handle::Fleet;
 use super::pass::{priority, wants_attention};
 use super::queue::Priority;
 use super::triggers::Tick;
-use crate::api::handle::Fleet;
 use crate::inventory::{Context, Sweep, SweepPlan};
 use crate::model::memory::Memory;
 use crate::model::name::AppId;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::deletions::Judgement;
-use crate::api::handle::{AppSummary, Fleet};
+use super::handle::{AppSummary, Fleet};
 use crate::inventory::{Glance, TagIndex};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, ClusterName};

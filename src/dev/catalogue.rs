@@ -51,16 +51,20 @@ const TEMPLATE: &str = include_str!("dev.toml");
 /// # Panics
 /// Never: the ids below are within every limit.
 pub(super) fn example_rows() -> Vec<Row> {
-    [("demo-ann", "ann", "hello"), ("demo-ben", "ben", "board"), ("demo-cleo", "cleo", "notes")]
-        .into_iter()
-        .map(|(id, user, app)| {
-            let raw = [("user", user), ("app", app), ("desired", "Running")]
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), RawValue::Text(value.to_owned())))
-                .collect::<BTreeMap<_, _>>();
-            Row::read(AppId::from_key(id).expect("a short id is within the limit"), raw)
-        })
-        .collect()
+    [
+        ("demo-ann", "ann", "hello"),
+        ("demo-ben", "ben", "board"),
+        ("demo-cleo", "cleo", "notes"),
+    ]
+    .into_iter()
+    .map(|(id, user, app)| {
+        let raw = [("user", user), ("app", app), ("desired", "Running")]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), RawValue::Text(value.to_owned())))
+            .collect::<BTreeMap<_, _>>();
+        Row::read(AppId::from_key(id).expect("a short id is within the limit"), raw)
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -73,7 +77,12 @@ mod tests {
             let config = config(4566, speed, 4);
             for row in example_rows() {
                 assert_eq!(row.problems, []);
-                assert!(config.policy.catalogue.contains_key(&row.app.expect("it has one")));
+                assert!(
+                    config
+                        .policy
+                        .catalogue
+                        .contains_key(&row.app.expect("it has one"))
+                );
             }
         }
     }

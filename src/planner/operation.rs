@@ -340,8 +340,9 @@ fn no_longer_wanted(draft: &Draft<'_>, operation: &Operation, wish: &Wish) -> Op
 /// clock and ours need not agree.
 fn overrun(draft: &Draft<'_>, operation: &Operation) -> bool {
     let request = &operation.request;
-    let allowed =
-        SignedDuration::from_mins(i64::from(request.build_timeout_minutes + request.queue_timeout_minutes));
+    let allowed = SignedDuration::from_mins(i64::from(
+        request.build_timeout_minutes + request.queue_timeout_minutes,
+    ));
     let deadline = later(operation.intended_at, allowed);
     draft.now >= later(deadline, draft.policy.timing.build_overrun)
 }
