@@ -49,7 +49,7 @@ macro_rules! came {
     }};
 }
 
-fn check(case: &str, came: &Came, kind: &str, outcome: &str, attempts: u32) {
+fn check(what: &str, came: &Came, kind: &str, outcome: &str, attempts: u32) {
     let found = match &came.error {
         Error::Throttled { .. } => "Throttled",
         Error::LimitReached { .. } => "LimitReached",
@@ -60,7 +60,7 @@ fn check(case: &str, came: &Came, kind: &str, outcome: &str, attempts: u32) {
         Error::Unreadable { .. } => "Unreadable",
     };
     let all = (found, came.outcome, came.attempts);
-    assert_eq!(all, (kind, outcome, attempts), "{case}: {}", came.error.chain());
+    assert_eq!(all, (kind, outcome, attempts), "{what}: {}", came.error.chain());
 }
 
 /// `service.Operation` answers `status` with this code and sentence.

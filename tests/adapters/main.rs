@@ -2,7 +2,9 @@
 //! What the simulated cloud cannot be made to answer comes as a canned answer, spelt as AWS spells it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod build_view;
 mod builds;
+mod cancellation;
 mod canned;
 mod desired;
 mod errors;
@@ -12,4 +14,5 @@ mod services;
 mod state;
 mod support;
 mod tables;
+mod tasks;
 mod transaction;

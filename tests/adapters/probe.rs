@@ -28,7 +28,7 @@ async fn serve(answer: Vec<u8>, hold: bool) -> (u16, Arc<Mutex<Vec<String>>>) {
                 // The prober may hang up before all is sent.
                 let _ = socket.write_all(&answer).await;
                 if hold {
-                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    tokio::time::sleep(Duration::from_mins(1)).await;
                 }
             });
         }

@@ -31,6 +31,11 @@ fn group(attached: bool) -> Observed<TargetGroup> {
     })
 }
 
+/// The state of a target, and the reason for it.
+type State = (&'static str, &'static str);
+/// States, then what is expected: attached, healthy, unhealthy, the reason.
+type Case = (&'static [State], bool, u32, u32, Option<&'static str>);
+
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -101,7 +106,7 @@ async fn app() -> (World, String) {
     let blueprint = blueprint(&id("a1"), "a1.example.com");
     let request = blueprint.request(BuildKind::Apply, &operation(1));
     let build = world.cloud.builds.start(&request).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(900)).await;
+    tokio::time::sleep(Duration::from_mins(15)).await;
     let seen = world.cloud.builds.look(std::slice::from_ref(&build)).await;
     assert_eq!(seen[&build].present().unwrap().state, BuildState::Succeeded);
     (world, blueprint.target_group.unwrap())
@@ -158,11 +163,16 @@ async fn targets_that_could_not_be_looked_at_are_unknown_and_the_group_is_still_
 
 #[tokio::test(start_paused = true)]
 async fn every_state_of_a_target_counts_as_what_it_is() {
+    const INITIAL: State = ("initial", "Elb.InitialHealthChecking");
+    const TIMEOUT: State = ("unhealthy", "Target.Timeout");
+    const DRAINING: State = ("draining", "Target.DeregistrationInProgress");
+    const UNUSED: State = ("unused", "Target.NotInUse");
+    const OK: State = ("healthy", "");
     let described = "<DescribeTargetGroupsResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\">\
         <DescribeTargetGroupsResult><TargetGroups><member><TargetGroupName>shop</TargetGroupName>\
         <TargetGroupArn>arn:tg</TargetGroupArn><LoadBalancerArns><member>arn:lb</member></LoadBalancerArns>\
         </member></TargetGroups></DescribeTargetGroupsResult></DescribeTargetGroupsResponse>";
-    let health = |states: &[(&str, &str)]| {
+    let health = |states: &[State]| {
         let members: String = states
             .iter()
             .map(|(state, reason)| {
@@ -175,19 +185,14 @@ async fn every_state_of_a_target_counts_as_what_it_is() {
              </DescribeTargetHealthResult></DescribeTargetHealthResponse>"
         )
     };
-    let initial = ("initial", "Elb.InitialHealthChecking");
-    let timeout = ("unhealthy", "Target.Timeout");
-    let draining = ("draining", "Target.DeregistrationInProgress");
-    let unused = ("unused", "Target.NotInUse");
-    let ok = ("healthy", "");
-    let cases: [(&[(&str, &str)], bool, u32, u32, Option<&str>); 6] = [
+    let cases: [Case; 6] = [
         (&[], true, 0, 0, None),
-        (&[ok, draining], true, 1, 0, None),
-        (&[initial, timeout], true, 0, 2, Some("Elb.InitialHealthChecking")),
-        (&[ok, timeout], true, 1, 1, Some("Target.Timeout")),
-        (&[unused], false, 0, 1, Some("Target.NotInUse")),
+        (&[OK, DRAINING], true, 1, 0, None),
+        (&[INITIAL, TIMEOUT], true, 0, 2, Some("Elb.InitialHealthChecking")),
+        (&[OK, TIMEOUT], true, 1, 1, Some("Target.Timeout")),
+        (&[UNUSED], false, 0, 1, Some("Target.NotInUse")),
         // In a zone that the load balancer has not, while another target takes traffic.
-        (&[ok, unused], true, 1, 1, Some("Target.NotInUse")),
+        (&[OK, UNUSED], true, 1, 1, Some("Target.NotInUse")),
     ];
     for (states, attached, healthy, unhealthy, reason) in cases {
         let canned = Canned::new([Answer::xml(200, described), Answer::xml(200, &health(states))]);

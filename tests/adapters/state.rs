@@ -166,11 +166,11 @@ async fn a_memory_that_cannot_be_read_is_an_error_that_says_what_is_wrong() {
 #[tokio::test(start_paused = true)]
 async fn reads_see_the_latest_write_even_where_others_see_the_past() {
     let world = world().await;
-    let stale = Fault::StaleList(std::time::Duration::from_secs(3600));
+    let past = Fault::StaleList(std::time::Duration::from_hours(1));
     world
         .sim
         .faults()
-        .set(FaultPlan::new().rate_of("dynamodb", 1.0, stale));
+        .set(FaultPlan::new().rate_of("dynamodb", 1.0, past));
     let state = &world.cloud.state;
     for version in 1..4 {
         state.write(&write(memory("a1", version, 7))).await.unwrap();

@@ -97,7 +97,8 @@ impl World {
     }
 }
 
-struct NoProber;
+/// Reaches nothing: the probe has tests of its own, with sockets.
+pub(crate) struct NoProber;
 
 #[async_trait]
 impl Prober for NoProber {
