@@ -8,6 +8,7 @@ mod cancellation;
 mod canned;
 mod desired;
 mod errors;
+mod loaded;
 mod probe;
 mod routes;
 mod services;
