@@ -9,9 +9,12 @@ pub mod clock;
 pub mod cloud;
 pub mod config;
 pub mod controller;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod executor;
 pub mod inventory;
 pub mod metrics;
 pub mod model;
 pub mod planner;
 pub mod recorder;
+pub mod serve;

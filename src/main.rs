@@ -1,2 +1,216 @@
-//! Entry point.
-fn main() {}
+//! Arguments and exit codes: 0 done, 1 refused or failed, 2 wrong arguments or configuration, 3 no daemon
+//! answered.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use lamplighter::client::{self, ClientCommand, ClientOptions};
+use lamplighter::clock::{Clock as _, SystemClock};
+use lamplighter::cloud::dynamodb::{Found, TableReport, create_tables};
+use lamplighter::config::{self, Config, LogConfig, LogFormat, Overrides};
+use lamplighter::metrics::Metrics;
+use lamplighter::serve;
+use tracing_subscriber::EnvFilter;
+
+/// Lights an app when a user asks for it and puts it out at the end of the day.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(WithConfig),
+    /// Run the daemon on this machine alone, with a simulated AWS
+    #[cfg(feature = "dev")]
+    Dev(lamplighter::dev::Options),
+    /// Look at a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look after the tables
+    #[command(subcommand)]
+    Tables(TablesCommand),
+    #[command(flatten)]
+    Client(Verb),
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Show and change apps
+    Apps {
+        #[command(subcommand)]
+        command: client::AppsCommand,
+        #[command(flatten)]
+        options: ClientOptions,
+    },
+    /// Let a mass deletion that is held go on
+    Approve {
+        #[command(flatten)]
+        options: ClientOptions,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Report every mistake of a configuration, or what it says
+    Check(WithConfig),
+}
+
+#[derive(Subcommand)]
+enum TablesCommand {
+    /// Make the tables that are missing
+    Create(WithConfig),
+}
+
+#[derive(clap::Args)]
+struct WithConfig {
+    /// The configuration file
+    #[arg(short, long, env = "LAMPLIGHTER_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+const FAILED: u8 = 1;
+const WRONG_CONFIG: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::from(error).context("cannot start the runtime")),
+    };
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Run(given) => run(&given).await,
+            #[cfg(feature = "dev")]
+            Command::Dev(options) => dev(options).await,
+            Command::Config(ConfigCommand::Check(given)) => check(&given),
+            Command::Tables(TablesCommand::Create(given)) => tables(&given).await,
+            Command::Client(Verb::Apps { command, options }) => {
+                ask(ClientCommand::Apps(command), &options).await
+            }
+            Command::Client(Verb::Approve { options }) => ask(ClientCommand::Approve, &options).await,
+        }
+    })
+}
+
+async fn run(given: &WithConfig) -> ExitCode {
+    let config = match load(given) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    log_to_stderr(&config.log);
+    done(daemon(&config).await)
+}
+
+async fn daemon(config: &Config) -> anyhow::Result<()> {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let ports = serve::Ports::bind(&config.api).await?;
+    let clients = serve::clients(config, &metrics).await;
+    let cloud = serve::cloud(&clients, serve::tables(config))?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        public = %config.api.public_addr,
+        admin = %config.api.admin_addr,
+        apps = config.policy.catalogue.len(),
+        "lamplighter starts",
+    );
+    let world = serve::World { cloud, metrics, ports, clock: Arc::new(SystemClock) };
+    serve::run(config, world, serve::asked_to_stop()).await
+}
+
+#[cfg(feature = "dev")]
+async fn dev(options: lamplighter::dev::Options) -> ExitCode {
+    log_to_stderr(&LogConfig { format: LogFormat::Pretty, filter: options.log.clone() });
+    done(lamplighter::dev::run(options).await)
+}
+
+fn check(given: &WithConfig) -> ExitCode {
+    match config::check(&given.config, &given.overrides, &environment(), SystemClock.now()) {
+        Ok(summary) => print(&summary),
+        Err(mistakes) => wrong(&mistakes),
+    }
+}
+
+async fn tables(given: &WithConfig) -> ExitCode {
+    let config = match load(given) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let clients = serve::clients(&config, &Metrics::new(env!("CARGO_PKG_VERSION"))).await;
+    match create_tables(&clients, &serve::tables(&config)).await {
+        Ok(reports) => print(&reports.iter().map(table_line).collect::<String>()),
+        Err(error) => failed(&error.into()),
+    }
+}
+
+fn table_line(report: &TableReport) -> String {
+    let what = match report.found {
+        Found::Created => "made",
+        Found::Existing => "was there",
+    };
+    let notes: String = report.notes.iter().map(|note| format!("; {note}")).collect();
+    format!("{} {what}{notes}\n", report.name)
+}
+
+async fn ask(command: ClientCommand, options: &ClientOptions) -> ExitCode {
+    match client::run(command, options, &mut std::io::stdout().lock()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "lamplighter: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn load(given: &WithConfig) -> Result<Config, ExitCode> {
+    config::load(&given.config, &given.overrides, &environment()).map_err(|mistakes| wrong(&mistakes))
+}
+
+/// The environment, as far as it is text.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn log_to_stderr(config: &LogConfig) {
+    let filter = EnvFilter::new(&config.filter);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Pretty => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+fn wrong(mistakes: &config::Mistakes) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{mistakes}");
+    ExitCode::from(WRONG_CONFIG)
+}
+
+fn done(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "lamplighter: {error:#}");
+    ExitCode::from(FAILED)
+}

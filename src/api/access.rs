@@ -38,6 +38,11 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
+    /// A token by its SHA-256.
+    pub fn new(role: Role, sha256: [u8; 32]) -> Self {
+        Self { role, sha256 }
+    }
+
     /// A token by the 64 hex digits of its SHA-256; `None` when they are not that.
     pub fn from_sha256(role: Role, hex: &str) -> Option<Self> {
         if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {

@@ -1,1 +1,173 @@
-//! Adapter.
+//! Load balancing: whether a target group is there, is used, and has targets that take traffic.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use aws_sdk_elasticloadbalancingv2::types::{
+    TargetGroup as SdkTargetGroup, TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum,
+};
+
+use super::aws::{self, Clients};
+use super::text::{self, SENTENCE_MAX};
+use super::{Error, Result, Routes};
+use crate::model::observed::{Observed, TargetGroup, Targets};
+
+/// AWS: the largest page of `DescribeTargetGroups`.
+const PAGE_MAX: i32 = 400;
+
+/// [`Routes`] over Elastic Load Balancing v2.
+#[derive(Clone, Debug)]
+pub struct Elb {
+    client: aws_sdk_elasticloadbalancingv2::Client,
+}
+
+impl Elb {
+    /// The target groups that these clients reach.
+    pub fn new(clients: &Clients) -> Self {
+        Self {
+            client: clients.elb.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Routes for Elb {
+    async fn groups(&self, names: &[String]) -> BTreeMap<String, Observed<TargetGroup>> {
+        let found = match names {
+            [] => return BTreeMap::new(),
+            [name] => self.one(name).await.map(|found| {
+                let found = found.map(|(group, _)| (name.clone(), group));
+                found.into_iter().collect()
+            }),
+            // A call that names several fails as a whole when one of them is missing, so the whole account
+            // is listed instead: 400 in a page, at most 3,000 in a region.
+            _ => self.all().await,
+        };
+        let look = |name: &String| match &found {
+            Err(_) => Observed::Unknown,
+            Ok(all) => Observed::from(all.get(name).cloned()),
+        };
+        names.iter().map(|name| (name.clone(), look(name))).collect()
+    }
+
+    async fn group_with_targets(&self, name: &str) -> Observed<TargetGroup> {
+        let (group, arn) = match self.one(name).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Observed::Absent,
+            Err(_) => return Observed::Unknown,
+        };
+        let health = self
+            .client
+            .describe_target_health()
+            .target_group_arn(arn)
+            .send()
+            .await;
+        let Ok(health) = health else {
+            return Observed::Present(group);
+        };
+        let health = health.target_health_descriptions.unwrap_or_default();
+        let health: Vec<&TargetHealth> = health
+            .iter()
+            .filter_map(|target| target.target_health())
+            .collect();
+        // AWS: `Target.NotInUse` says that no listener uses the group: tasks run, and no traffic flows. It is
+        // also said of one target in a zone that the load balancer has not; a healthy one then refutes it.
+        let says = |target: &&TargetHealth| target.reason() == Some(&TargetHealthReasonEnum::NotInUse);
+        let targets = targets(&health);
+        let unused = health.iter().any(says) && targets.healthy == 0;
+        Observed::Present(TargetGroup {
+            attached: group.attached && !unused,
+            targets: Observed::Present(targets),
+        })
+    }
+}
+
+impl Elb {
+    /// One target group and its ARN.
+    async fn one(&self, name: &str) -> Result<Option<(TargetGroup, String)>> {
+        let call = "elasticloadbalancing.DescribeTargetGroups";
+        let answer = self.client.describe_target_groups().names(name).send().await;
+        let groups = match answer.map_err(|e| aws::map(call, e)) {
+            Ok(answer) => answer.target_groups.unwrap_or_default(),
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found = groups
+            .iter()
+            .find(|group| group.target_group_name() == Some(name));
+        let found =
+            found.and_then(|group| Some((without_targets(group), group.target_group_arn()?.to_owned())));
+        // AWS says that a name is not there; an answer that leaves it out says nothing.
+        let problem = || "the answer leaves out the group that was asked for".to_owned();
+        found.map(Some).ok_or_else(|| Error::Unreadable {
+            call,
+            problem: problem(),
+        })
+    }
+
+    /// Every target group by name. All pages or an error.
+    async fn all(&self) -> Result<BTreeMap<String, TargetGroup>> {
+        let mut all = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = self
+                .client
+                .describe_target_groups()
+                .page_size(PAGE_MAX)
+                .set_marker(after)
+                .send()
+                .await
+                .map_err(|e| aws::map("elasticloadbalancing.DescribeTargetGroups", e))?;
+            for group in page.target_groups.unwrap_or_default() {
+                if let Some(name) = group.target_group_name() {
+                    all.insert(name.to_owned(), without_targets(&group));
+                }
+            }
+            match page.next_marker {
+                Some(marker) if !marker.is_empty() => after = Some(marker),
+                Some(_) | None => return Ok(all),
+            }
+        }
+    }
+}
+
+fn without_targets(group: &SdkTargetGroup) -> TargetGroup {
+    TargetGroup {
+        attached: !group.load_balancer_arns().is_empty(),
+        targets: Observed::Unknown,
+    }
+}
+
+/// Counts targets that take traffic and those that should. A target that is draining is on its way out,
+/// which every deployment brings about: it is neither.
+fn targets(health: &[&TargetHealth]) -> Targets {
+    let mut targets = Targets {
+        healthy: 0,
+        unhealthy: 0,
+        reason: None,
+    };
+    for target in health {
+        match target.state() {
+            Some(TargetHealthStateEnum::Healthy) => targets.healthy += 1,
+            Some(TargetHealthStateEnum::Draining) => {}
+            Some(_) | None => {
+                targets.unhealthy += 1;
+                if targets.reason.is_none() {
+                    targets.reason = reason(target);
+                }
+            }
+        }
+    }
+    targets
+}
+
+fn reason(target: &TargetHealth) -> Option<String> {
+    let code = target.reason().map(TargetHealthReasonEnum::as_str);
+    let said = match (code, target.description()) {
+        (Some(code), Some(description)) => format!("{code}: {description}"),
+        (Some(code), None) => code.to_owned(),
+        (None, Some(description)) => description.to_owned(),
+        (None, None) => target.state()?.as_str().to_owned(),
+    };
+    Some(text::one_line(&said, SENTENCE_MAX))
+}

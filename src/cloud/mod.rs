@@ -26,6 +26,7 @@ pub mod dynamodb;
 pub mod ecs;
 pub mod elb;
 pub mod probe;
+mod text;
 
 /// The desired table: what the portal wants.
 #[async_trait]
@@ -189,4 +190,24 @@ pub struct Cloud {
     pub routes: std::sync::Arc<dyn Routes>,
     /// The apps themselves.
     pub prober: std::sync::Arc<dyn Prober>,
+}
+
+impl Cloud {
+    /// Every edge on AWS.
+    pub fn on_aws(
+        clients: &aws::Clients,
+        tables: dynamodb::Tables,
+        prober: std::sync::Arc<dyn Prober>,
+    ) -> Self {
+        use std::sync::Arc;
+        let stores = Arc::new(dynamodb::DynamoDb::new(clients, tables));
+        Self {
+            desired: Arc::clone(&stores) as Arc<dyn DesiredStore>,
+            state: stores,
+            builds: Arc::new(codebuild::CodeBuild::new(clients)),
+            services: Arc::new(ecs::Ecs::new(clients)),
+            routes: Arc::new(elb::Elb::new(clients)),
+            prober,
+        }
+    }
 }

@@ -7,6 +7,9 @@ use std::fmt;
 /// The most mistakes that are printed; the rest are counted. One misplaced header can cause hundreds.
 const SHOWN_MAX: usize = 50;
 
+/// The most characters that are shown of a problem, a remedy or a path.
+const TEXT_CHARS_MAX: usize = 600;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -115,6 +118,17 @@ impl fmt::Display for Mistakes {
 }
 
 impl Mistake {
+    /// A mistake whose texts may hold anything: what a terminal might obey is escaped, what is long is cut.
+    pub(super) fn new(place: Place, key: String, problem: &str, remedy: &str) -> Self {
+        Self {
+            place,
+            key,
+            problem: printable(problem),
+            remedy: printable(remedy),
+            excerpt: None,
+        }
+    }
+
     fn print(&self, file: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::File => write!(f, "{file}: ")?,
@@ -147,10 +161,14 @@ impl Mistake {
     }
 }
 
-/// Text with everything escaped that a terminal might obey.
+/// Text with everything escaped that a terminal might obey, and cut when it is long.
 pub(super) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut out = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == TEXT_CHARS_MAX {
+            out.push('…');
+            break;
+        }
         push_printable(&mut out, c);
     }
     out

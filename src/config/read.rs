@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
-use super::mistakes::{Mistake, Mistakes, printable};
+use super::mistakes::{Mistake, Mistakes};
 use super::overrides::{OVERRIDABLE, Outside, Overrides};
 use super::reader::{Book, KnownKey, Section, Spot};
 use super::rule::{Wrong, nearest};
@@ -161,10 +161,10 @@ impl Shadows {
             } else {
                 "correct it here; what follows up to the next [table] was not checked"
             };
-            let problem = format!("is not TOML: {}", printable(error.message()));
+            let problem = format!("is not TOML: {}", error.message());
             shadows
                 .mistakes
-                .push(source.mistake(&span, String::new(), problem, remedy.to_owned()));
+                .push(source.mistake(&span, String::new(), &problem, remedy));
         }
         shadows
     }

@@ -67,22 +67,13 @@ impl<'a> Book<'a> {
         }
     }
 
-    pub(super) fn note(&self, spot: &Spot, key: String, wrong: Wrong) {
+    pub(super) fn note(&self, spot: &Spot, key: String, Wrong { problem, remedy }: Wrong) {
         let noted = match spot {
-            Spot::Span(span) => {
-                let mistake = self.source.mistake(span, key, wrong.problem, wrong.remedy);
-                (Some(span.start), mistake)
-            }
-            Spot::At(place) => {
-                let mistake = Mistake {
-                    place: place.clone(),
-                    key,
-                    problem: wrong.problem,
-                    remedy: wrong.remedy,
-                    excerpt: None,
-                };
-                (None, mistake)
-            }
+            Spot::Span(span) => (
+                Some(span.start),
+                self.source.mistake(span, key, &problem, &remedy),
+            ),
+            Spot::At(place) => (None, Mistake::new(place.clone(), key, &problem, &remedy)),
         };
         self.mistakes.borrow_mut().push(noted);
     }
@@ -310,7 +301,7 @@ impl<'a> Section<'a> {
                 self.join(key),
                 name,
                 value,
-                &format!("a table, [{}]", self.join(key)),
+                &format!("a table beginning with [{}]", self.join(key)),
             )
         });
         let spot = found.map_or_else(|| self.spot.clone(), |(name, _)| Spot::Span(name.span()));
@@ -331,7 +322,7 @@ impl<'a> Section<'a> {
                 let problem = format!("its name {} {problem}", quoted(name.get_ref()));
                 self.book.note(&spot, path.clone(), Wrong { problem, remedy });
             }
-            let takes = format!("a table, [{path}]");
+            let takes = format!("a table beginning with [{path}]");
             if let Some(table) = self.expect_table(path.clone(), name, value, &takes) {
                 let pattern = join(&inner.pattern, "NAME");
                 out.push((
@@ -350,7 +341,7 @@ impl<'a> Section<'a> {
             return Vec::new();
         };
         let path = self.join(key);
-        let takes = format!("a list of tables, each beginning with [[{path}]]");
+        let takes = format!("a list of tables beginning with [[{path}]]");
         let DeValue::Array(items) = value.get_ref() else {
             self.wrong_type(path, &Spot::Span(name.span()), value.get_ref(), &takes);
             return Vec::new();

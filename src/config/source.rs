@@ -24,34 +24,23 @@ const SECRET_WORDS: [&str; 6] = [
 
 /// Reads the text of the file at `path`.
 pub(super) fn text_of(path: &Path) -> Result<String, Box<Mistake>> {
-    let whole_file = |problem: String, remedy: &str| {
-        Box::new(Mistake {
-            place: Place::File,
-            key: String::new(),
-            problem,
-            remedy: remedy.to_owned(),
-            excerpt: None,
-        })
-    };
+    let whole_file =
+        |problem: &str, remedy| Box::new(Mistake::new(Place::File, String::new(), problem, remedy));
     let bytes = std::fs::read(path).map_err(|error| {
         let remedy = "give the path of a file that this user may read";
-        whole_file(format!("cannot be read: {error}"), remedy)
+        whole_file(&format!("cannot be read: {error}"), remedy)
     })?;
     if bytes.len() > BYTES_MAX {
         let problem = format!("has {} bytes, more than {BYTES_MAX}", bytes.len());
-        return Err(whole_file(problem, "give the path of a configuration file"));
+        return Err(whole_file(&problem, "give the path of a configuration file"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let mut bytes = error.into_bytes();
         bytes.truncate(at);
         let text = String::from_utf8(bytes).expect("bytes are valid up to there");
-        let mut mistake = Source::new(&text).mistake(
-            &(at..at),
-            String::new(),
-            "is not UTF-8".to_owned(),
-            "save the file as UTF-8".to_owned(),
-        );
+        let mut mistake =
+            Source::new(&text).mistake(&(at..at), String::new(), "is not UTF-8", "save the file as UTF-8");
         mistake.excerpt = None;
         Box::new(mistake)
     })
@@ -115,28 +104,20 @@ impl<'s> Source<'s> {
     }
 
     /// A mistake at a range of bytes.
-    pub(super) fn mistake(
-        &self,
-        span: &Range<usize>,
-        key: String,
-        problem: String,
-        remedy: String,
-    ) -> Mistake {
+    pub(super) fn mistake(&self, span: &Range<usize>, key: String, problem: &str, remedy: &str) -> Mistake {
         let start = floor(self.text, span.start);
         let end = floor(self.text, span.end.max(start));
         let line = self.line(start);
         let line_start = self.start_of(line);
         let column = self.text[line_start..start].chars().count();
         let length = self.text[start..end].split('\n').next().unwrap_or_default();
+        let place = Place::Position {
+            line: line + 1,
+            column: column + 1,
+        };
         Mistake {
-            place: Place::Position {
-                line: line + 1,
-                column: column + 1,
-            },
-            key,
-            problem,
-            remedy,
             excerpt: self.excerpt(line, column, length.chars().count()),
+            ..Mistake::new(place, key, problem, remedy)
         }
     }
 

@@ -73,7 +73,7 @@ impl Sim {
         self.with_build(id, |build| build.applied_from = Some(at));
         self.check_builds(id, at);
         if !hangs {
-            let wait = self.terraform_span(id).mul_f64(0.4);
+            let wait = self.terraform_span(id).mul_f64(self.before_acting(id));
             self.plan_build(id, after(at, wait), BuildStep::Act);
         }
     }

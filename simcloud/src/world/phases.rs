@@ -163,7 +163,7 @@ impl Sim {
         match self.run_terraform(id, at) {
             terraform::Progress::Done => {
                 self.with_build(id, |build| build.applied = Some(at));
-                let rest = self.terraform_span(id).mul_f64(0.6);
+                let rest = self.terraform_span(id).mul_f64(1.0 - self.before_acting(id));
                 self.plan_build(id, after(at, rest), BuildStep::PhaseEnds);
             }
             terraform::Progress::Wait => {

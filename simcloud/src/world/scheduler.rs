@@ -167,8 +167,11 @@ impl Sim {
         let [primary] = service.deployments.as_slice() else {
             return;
         };
-        if primary.rollout != Rollout::InProgress || !self.primary_is_steady(service) {
+        if !self.primary_is_steady(service) {
             return;
+        }
+        if primary.rollout != Rollout::InProgress {
+            return self.forgive_failures(key);
         }
         let id = primary.id.clone();
         if let Some(primary) = self
@@ -186,6 +189,17 @@ impl Sim {
         self.tell(key, at, "has reached a steady state.");
         self.ledger
             .note(at, &format!("service {key} completed its rollout"));
+    }
+}
+
+impl Sim {
+    /// AWS: `failedTasks` counts consecutive failures; a success resets it. The breaker's verdict stays.
+    fn forgive_failures(&mut self, key: &str) {
+        let service = self.state.services.get_mut(key);
+        let primary = service.and_then(|service| service.deployments.first_mut());
+        if let Some(primary) = primary.filter(|primary| primary.rollout == Rollout::Completed) {
+            primary.failed_tasks = 0;
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl Sim {
     }
 
     /// A task has come up: it joins its service's target group, if there is one.
-    pub(crate) fn register_target(&mut self, id: &str, at: Timestamp) {
+    pub(crate) fn register_target(&mut self, id: &str, at: Timestamp, survives: bool) {
         let service = self
             .state
             .tasks
@@ -138,7 +138,9 @@ impl Sim {
         };
         task.health = Some(Health::Initial);
         let key = task.service.clone();
-        self.plan_task(id, after(at, span), TaskStep::CheckTarget);
+        if survives {
+            self.plan_task(id, after(at, span), TaskStep::CheckTarget);
+        }
         self.tell(&key, at, &format!("registered 1 targets in (target-group {arn})"));
     }
 

@@ -174,23 +174,14 @@ impl Sim {
         task.status = TaskStatus::Running;
         task.started = Some(at);
         task.version += 1;
-        let deployment = task.deployment.clone();
         if let Some(service) = self.state.services.get_mut(&key) {
             service.start_failures = 0;
             service.launch_after = None;
-            // AWS: failedTasks counts consecutive failures; a success resets it.
-            let current = service
-                .deployments
-                .iter_mut()
-                .find(|known| known.id == deployment);
-            if let (None, Some(deployment)) = (&quirks.crash, current) {
-                deployment.failed_tasks = 0;
-            }
         }
+        // A crashing task dies before its first health check, so behind a load balancer it never counts as steady.
+        self.register_target(id, at, quirks.crash.is_none());
         if quirks.crash.is_some() {
             self.plan_task(id, after(at, crash_span), TaskStep::Crash);
-        } else {
-            self.register_target(id, at);
         }
         self.settle(&key, at);
     }

@@ -35,6 +35,14 @@ impl Sim {
         self.span(span).mul_f64(slow)
     }
 
+    /// The part of `BUILD` that passes before the world changes: a plan and slow resources come before the service
+    /// of an apply, while a destroy begins with it.
+    pub(crate) fn before_acting(&self, id: &str) -> f64 {
+        let build = self.state.builds.get(id);
+        let action = build.and_then(|build| build.variable(&self.config.contract.action));
+        if action == Some("destroy") { 0.3 } else { 0.8 }
+    }
+
     pub(crate) fn run_terraform(&mut self, id: &str, at: Timestamp) -> Progress {
         let Some(build) = self.state.builds.get(id).cloned() else {
             return Progress::Done;

@@ -297,3 +297,30 @@ pub(crate) fn phase(build: &Build, name: &str) -> Option<(String, String)> {
 pub(crate) fn status(build: &Build) -> &str {
     build.build_status().unwrap().as_str()
 }
+
+/// A raw JSON call: the status and the body.
+pub(crate) async fn json(cloud: &SimCloud, target: &str, body: &str) -> (u16, String) {
+    let request = http::Request::post("http://simcloud.invalid/")
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", target)
+        .body(bytes::Bytes::copy_from_slice(body.as_bytes()))
+        .unwrap();
+    let response = cloud.handle(request).await.response().unwrap();
+    (
+        response.status().as_u16(),
+        String::from_utf8_lossy(response.body()).into_owned(),
+    )
+}
+
+/// A browser's request.
+pub(crate) async fn browse(cloud: &SimCloud, host: &str, path: &str) -> (u16, String) {
+    let request = http::Request::get(path)
+        .header("host", host)
+        .body(bytes::Bytes::new())
+        .unwrap();
+    let response = cloud.handle(request).await.response().unwrap();
+    (
+        response.status().as_u16(),
+        String::from_utf8_lossy(response.body()).into_owned(),
+    )
+}

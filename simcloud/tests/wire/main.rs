@@ -3,4 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod app_life;
+mod apps;
+mod builds;
+mod codebuild;
 mod common;
+mod dynamodb;
+mod ecs;
+mod elb;
+mod faults;
+mod gate;
+mod hostile;
+mod repeatable;
+mod restart;
+mod tcp;

@@ -1,0 +1,433 @@
+//! What ECS promises about services and tasks: limits, absences, draining, rollouts, crashes.
+
+use aws_sdk_ecs::error::ProvideErrorMetadata;
+use aws_sdk_ecs::types::{ContainerDefinition, DesiredStatus, ServiceField, TaskStopCode};
+use simcloud::{ServiceStatus, SimConfig};
+
+use crate::common::{CLUSTER, HOST, NAME, Sim, apply, config, destroy, sim, sim_with, status, wait};
+
+/// A cloud with the app running.
+async fn running() -> Sim {
+    let sim = sim().await;
+    assert_eq!(status(&sim.run(apply()).await), "SUCCEEDED");
+    wait(180).await;
+    sim
+}
+
+async fn desire(sim: &Sim, count: i32) {
+    let update = sim
+        .aws
+        .ecs
+        .update_service()
+        .cluster(CLUSTER)
+        .service(NAME)
+        .desired_count(count);
+    update.send().await.unwrap();
+}
+
+/// Services made by hand, without builds.
+async fn many_services(sim: &Sim, count: usize) {
+    let container = ContainerDefinition::builder().name("app").image("app:1").build();
+    let register = sim
+        .aws
+        .ecs
+        .register_task_definition()
+        .family("app")
+        .container_definitions(container);
+    register.send().await.unwrap();
+    for place in 0..count {
+        let create = sim
+            .aws
+            .ecs
+            .create_service()
+            .cluster(CLUSTER)
+            .service_name(format!("app-{place:03}"));
+        create
+            .task_definition("app")
+            .desired_count(1)
+            .send()
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_services_are_described_at_most_and_missing_ones_are_failures() {
+    let sim = running().await;
+    let describe = || sim.aws.ecs.describe_services().cluster(CLUSTER);
+    let names = |count: usize| {
+        Some(
+            (0..count)
+                .map(|place| format!("none-{place}"))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let answer = describe().set_services(names(10)).send().await.unwrap();
+    assert_eq!((answer.services().len(), answer.failures().len()), (0, 10));
+    assert_eq!(answer.failures()[0].reason(), Some("MISSING"));
+    for count in [0, 11] {
+        let error = describe().set_services(names(count)).send().await.unwrap_err();
+        assert_eq!(error.code(), Some("InvalidParameterException"), "{count}");
+    }
+    let plain = describe().services(NAME).send().await.unwrap();
+    assert!(plain.services()[0].tags().is_empty(), "tags only when asked for");
+    let arn = plain.services()[0].service_arn().unwrap();
+    let by_arn = describe()
+        .services(arn)
+        .include(ServiceField::Tags)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(by_arn.services()[0].tags().len(), 2);
+    let error = sim
+        .aws
+        .ecs
+        .describe_services()
+        .cluster("none")
+        .services("x")
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Some("ClusterNotFoundException"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_are_listed_in_pages_of_ten_unless_asked_otherwise() {
+    let sim = sim().await;
+    many_services(&sim, 25).await;
+    let list = || sim.aws.ecs.list_services().cluster(CLUSTER);
+    let first = list().send().await.unwrap();
+    assert_eq!(first.service_arns().len(), 10);
+    let mut seen = first.service_arns().to_vec();
+    let mut token = first.next_token().map(str::to_owned);
+    while let Some(next) = token {
+        let page = list().next_token(next).send().await.unwrap();
+        seen.extend_from_slice(page.service_arns());
+        token = page.next_token().map(str::to_owned);
+    }
+    assert_eq!(seen.len(), 25);
+    assert_eq!(
+        list().max_results(100).send().await.unwrap().service_arns().len(),
+        25
+    );
+    assert_eq!(
+        list().max_results(101).send().await.unwrap_err().code(),
+        Some("InvalidParameterException")
+    );
+
+    sim.cloud.world().delete_service(CLUSTER, "app-007");
+    let listed = list().max_results(100).send().await.unwrap();
+    assert_eq!(
+        listed.service_arns().len(),
+        24,
+        "DRAINING services are not listed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_service_drains_is_inactive_for_a_while_and_then_missing() {
+    let sim = running().await;
+    let delete = || sim.aws.ecs.delete_service().cluster(CLUSTER).service(NAME);
+    let error = delete().send().await.unwrap_err();
+    assert_eq!(
+        error.code(),
+        Some("InvalidParameterException"),
+        "scaled above 0 without force"
+    );
+    let drained = delete().force(true).send().await.unwrap();
+    assert_eq!(drained.service().unwrap().status(), Some("DRAINING"));
+    wait(5).await;
+    assert_eq!(sim.service().await.status(), Some("DRAINING"));
+
+    let update = sim
+        .aws
+        .ecs
+        .update_service()
+        .cluster(CLUSTER)
+        .service(NAME)
+        .desired_count(1);
+    assert_eq!(
+        update.send().await.unwrap_err().code(),
+        Some("ServiceNotActiveException")
+    );
+    wait(120).await;
+    assert_eq!(sim.service().await.status(), Some("INACTIVE"));
+    assert_eq!(sim.service().await.running_count(), 0);
+    wait(3600).await;
+    let answer = sim
+        .aws
+        .ecs
+        .describe_services()
+        .cluster(CLUSTER)
+        .services(NAME)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.failures()[0].reason(), Some("MISSING"));
+    let update = sim
+        .aws
+        .ecs
+        .update_service()
+        .cluster(CLUSTER)
+        .service(NAME)
+        .desired_count(1);
+    assert_eq!(
+        update.send().await.unwrap_err().code(),
+        Some("ServiceNotFoundException")
+    );
+    assert_eq!(
+        delete().send().await.unwrap_err().code(),
+        Some("ServiceNotFoundException")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_waits_while_its_service_drains_and_makes_a_new_one() {
+    let sim = running().await;
+    let before = sim.cloud.world().service(CLUSTER, NAME).unwrap().created;
+    let id = sim.build(apply()).await.id.unwrap();
+    while sim.cloud.world().build(&id).unwrap().applied_from.is_none() {
+        wait(1).await;
+    }
+    wait(40).await;
+    sim.cloud.world().delete_service(CLUSTER, NAME);
+    assert_eq!(status(&sim.finish(&id).await), "SUCCEEDED");
+    let service = sim.cloud.world().service(CLUSTER, NAME).unwrap();
+    assert_eq!(service.status, ServiceStatus::Active);
+    assert!(service.created > before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draining_name_cannot_be_used_again_yet() {
+    let sim = sim().await;
+    many_services(&sim, 1).await;
+    let create = || {
+        sim.aws
+            .ecs
+            .create_service()
+            .cluster(CLUSTER)
+            .service_name("app-000")
+            .task_definition("app")
+    };
+    let error = create().send().await.unwrap_err();
+    assert_eq!(error.message(), Some("Creation of service was not idempotent."));
+    sim.cloud.world().delete_service(CLUSTER, "app-000");
+    let error = create().send().await.unwrap_err();
+    assert!(error.message().unwrap().contains("still Draining"));
+    wait(120).await;
+    create().send().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn scaling_makes_no_deployment_and_suspends_within_a_minute() {
+    let sim = running().await;
+    let before = sim.service().await;
+    desire(&sim, 0).await;
+    wait(60).await;
+    let suspended = sim.service().await;
+    assert_eq!(
+        (
+            suspended.desired_count(),
+            suspended.running_count(),
+            suspended.pending_count()
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!(suspended.deployments()[0].id(), before.deployments()[0].id());
+    assert!(!sim.cloud.world().service(CLUSTER, NAME).unwrap().up);
+    desire(&sim, 1).await;
+    assert_eq!(sim.service().await.pending_count(), 1);
+    wait(120).await;
+    assert!(sim.cloud.world().service(CLUSTER, NAME).unwrap().up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_keeps_the_desired_count_of_a_service_that_is_there() {
+    let sim = running().await;
+    desire(&sim, 0).await;
+    assert_eq!(
+        status(&sim.run(apply().with("COLOUR", "blue")).await),
+        "SUCCEEDED"
+    );
+    assert_eq!(sim.service().await.desired_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_with_other_parameters_rolls_new_tasks_out_before_the_old_ones_stop() {
+    let sim = running().await;
+    let before = sim.service().await;
+    let id = sim.build(apply().with("COLOUR", "blue")).await.id.unwrap();
+    let mut both = false;
+    for _ in 0..600 {
+        let service = sim.service().await;
+        both |= service.deployments().len() == 2;
+        assert!(service.running_count() >= 1, "the app must stay up");
+        wait(1).await;
+    }
+    assert!(both, "two deployments were never seen");
+    assert_eq!(status(&sim.get(&id).await), "SUCCEEDED");
+    let after = sim.service().await;
+    assert_eq!(after.deployments().len(), 1);
+    assert_ne!(after.deployments()[0].id(), before.deployments()[0].id());
+    assert_ne!(after.task_definition(), before.task_definition());
+    // The same parameters once more change nothing.
+    sim.run(apply().with("COLOUR", "blue")).await;
+    assert_eq!(
+        sim.service().await.deployments()[0].id(),
+        after.deployments()[0].id()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopped_tasks_tell_why_for_an_hour() {
+    let sim = running().await;
+    let list = || sim.aws.ecs.list_tasks().cluster(CLUSTER).service_name(NAME);
+    let running = list().send().await.unwrap();
+    assert_eq!(running.task_arns().len(), 1);
+    let none = list()
+        .desired_status(DesiredStatus::Pending)
+        .send()
+        .await
+        .unwrap();
+    assert!(none.task_arns().is_empty(), "AWS: PENDING returns nothing");
+    sim.cloud
+        .world()
+        .crash_loop(HOST, Some(137), "OutOfMemoryError: container killed");
+    wait(60).await;
+    let stopped = list()
+        .desired_status(DesiredStatus::Stopped)
+        .send()
+        .await
+        .unwrap();
+    assert!(stopped.task_arns().len() >= 2);
+    let arn = running.task_arns()[0].clone();
+    let describe = || sim.aws.ecs.describe_tasks().cluster(CLUSTER).tasks(&arn);
+    let answer = describe().send().await.unwrap();
+    let task = &answer.tasks()[0];
+    assert_eq!(task.last_status(), Some("STOPPED"));
+    assert_eq!(task.stop_code(), Some(&TaskStopCode::EssentialContainerExited));
+    assert_eq!(task.stopped_reason(), Some("Essential container in task exited"));
+    assert_eq!(task.containers()[0].exit_code(), Some(137));
+    assert!(task.containers()[0].reason().unwrap().contains("OutOfMemory"));
+    sim.cloud.world().heal(HOST);
+    wait(3700).await;
+    assert_eq!(
+        describe().send().await.unwrap().failures()[0].reason(),
+        Some("MISSING")
+    );
+    assert!(sim.cloud.world().service(CLUSTER, NAME).unwrap().up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loop_never_completes_its_rollout_and_counts_its_failures() {
+    let sim = sim().await;
+    sim.run(apply().with("SIM_BEHAVIOUR", "crash")).await;
+    wait(600).await;
+    let service = sim.service().await;
+    let deployment = &service.deployments()[0];
+    assert_eq!(
+        deployment.rollout_state().unwrap().as_str(),
+        "IN_PROGRESS",
+        "no breaker: for ever"
+    );
+    assert!(deployment.failed_tasks() > 3);
+    assert_eq!(status(&sim.run(destroy()).await), "SUCCEEDED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_never_starts_has_no_containers_and_slows_launches_down() {
+    let sim = running().await;
+    sim.cloud
+        .world()
+        .crash_loop("otter", None, "CannotPullContainerError: image not found");
+    sim.cloud.world().kill_tasks(CLUSTER, NAME);
+    wait(3600).await;
+    let list = sim
+        .aws
+        .ecs
+        .list_tasks()
+        .cluster(CLUSTER)
+        .desired_status(DesiredStatus::Stopped);
+    let arns = list.send().await.unwrap().task_arns.unwrap();
+    assert!(
+        (5..20).contains(&arns.len()),
+        "{} launches in an hour",
+        arns.len()
+    );
+    let answer = sim
+        .aws
+        .ecs
+        .describe_tasks()
+        .cluster(CLUSTER)
+        .set_tasks(Some(arns))
+        .send()
+        .await
+        .unwrap();
+    let failed =
+        |task: &&aws_sdk_ecs::types::Task| task.stop_code() == Some(&TaskStopCode::TaskFailedToStart);
+    let failed = answer.tasks().iter().find(failed).unwrap();
+    assert!(failed.containers().is_empty());
+    assert!(failed.stopped_reason().unwrap().contains("CannotPullContainer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_fails_a_deployment_and_launches_nothing_more() {
+    let contract = simcloud::Contract {
+        circuit_breaker: true,
+        ..simcloud::Contract::default()
+    };
+    let sim = sim_with(SimConfig { contract, ..config() }).await;
+    sim.run(apply().with("SIM_BEHAVIOUR", "crash")).await;
+    wait(900).await;
+    let deployment = sim.service().await.deployments.unwrap().remove(0);
+    assert_eq!(deployment.rollout_state().unwrap().as_str(), "FAILED");
+    assert_eq!(deployment.failed_tasks(), 3);
+    assert_eq!(sim.cloud.world().service(CLUSTER, NAME).unwrap().pending, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clusters_are_made_and_described() {
+    let sim = running().await;
+    sim.aws
+        .ecs
+        .create_cluster()
+        .cluster_name("second")
+        .send()
+        .await
+        .unwrap();
+    let describe = sim
+        .aws
+        .ecs
+        .describe_clusters()
+        .clusters(CLUSTER)
+        .clusters("second")
+        .clusters("none");
+    let answer = describe.send().await.unwrap();
+    assert_eq!((answer.clusters().len(), answer.failures().len()), (2, 1));
+    assert_eq!(answer.clusters()[0].running_tasks_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_live_services_of_one_host_are_a_violation() {
+    let sim = running().await;
+    many_services(&sim, 1).await;
+    let arn = simcloud_arn("app-000");
+    let tag = aws_sdk_ecs::types::Tag::builder()
+        .key("lamplighter:host-name")
+        .value(HOST)
+        .build();
+    sim.aws
+        .ecs
+        .tag_resource()
+        .resource_arn(arn)
+        .tags(tag)
+        .send()
+        .await
+        .unwrap();
+    let violations = sim.cloud.world().violations();
+    assert!(violations[0].contains("live at once"), "{violations:?}");
+}
+
+fn simcloud_arn(name: &str) -> String {
+    format!("arn:aws:ecs:eu-west-1:123456789012:service/{CLUSTER}/{name}")
+}

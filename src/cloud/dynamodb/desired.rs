@@ -1,0 +1,94 @@
+//! The desired table: rows come and go whole.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::DynamoDb;
+use super::item::{self, Item};
+use crate::cloud::{DesiredStore, Result, Rows, aws};
+use crate::model::name::AppId;
+use crate::model::row::Row;
+
+#[async_trait]
+impl DesiredStore for DynamoDb {
+    async fn row(&self, id: &AppId) -> Result<Option<Row>> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.desired)
+            .key("id", item::text(id.as_str()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| aws::map("dynamodb.GetItem", e))?;
+        Ok(answer.item.map(|found| item::read_row(id.clone(), found)))
+    }
+
+    async fn rows(&self) -> Result<Rows> {
+        let mut rows = Rows::default();
+        for found in self.scan(&self.tables.desired).await? {
+            match key(&found) {
+                Some(id) => {
+                    rows.rows.insert(id.clone(), item::read_row(id, found));
+                }
+                None => rows.unreadable += 1,
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn put_row(&self, row: &Row) -> Result<()> {
+        self.client
+            .put_item()
+            .table_name(&self.tables.desired)
+            .set_item(Some(item::of_row(row)))
+            .send()
+            .await
+            .map_err(|e| aws::map("dynamodb.PutItem", e))?;
+        Ok(())
+    }
+
+    async fn delete_row(&self, id: &AppId) -> Result<()> {
+        self.client
+            .delete_item()
+            .table_name(&self.tables.desired)
+            .key("id", item::text(id.as_str()))
+            .send()
+            .await
+            .map_err(|e| aws::map("dynamodb.DeleteItem", e))?;
+        Ok(())
+    }
+}
+
+fn key(item: &Item) -> Option<AppId> {
+    match item.get("id") {
+        Some(AttributeValue::S(id)) => AppId::from_key(id),
+        Some(_) | None => None,
+    }
+}
+
+impl DynamoDb {
+    /// Every item of a table, read consistently. A page that fails fails the whole: what it would have held
+    /// must not look deleted.
+    pub(super) async fn scan(&self, table: &str) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self
+                .client
+                .scan()
+                .table_name(table)
+                .consistent_read(true)
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(|e| aws::map("dynamodb.Scan", e))?;
+            items.extend(page.items.unwrap_or_default());
+            // AWS: a page may be empty and still not be the last; only a missing key ends the scan.
+            match page.last_evaluated_key {
+                Some(key) if !key.is_empty() => after = Some(key),
+                Some(_) | None => return Ok(items),
+            }
+        }
+    }
+}

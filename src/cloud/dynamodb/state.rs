@@ -1,0 +1,251 @@
+//! The state table, read: memories, gates, claims and history. What changes them together is in `write`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
+
+use super::DynamoDb;
+use super::item::{self, Item};
+use crate::cloud::{Error, Result, StateSnapshot, StateStore, Write, WriteError, aws, text};
+use crate::model::claim::ClaimKey;
+use crate::model::history::Event;
+use crate::model::memory::Memory;
+use crate::model::name::{AppId, OperationId};
+use crate::model::observed::{ClaimHolders, Gate};
+
+/// AWS: the most keys of one `BatchGetItem`.
+const BATCH_MAX: usize = 100;
+/// How often keys that DynamoDB left unprocessed are asked for again.
+const BATCH_ROUNDS: u32 = 5;
+
+#[async_trait]
+impl StateStore for DynamoDb {
+    async fn memory(&self, id: &AppId) -> Result<Option<Memory>> {
+        let found = self.item(&item::memory_key(id)).await?;
+        found
+            .map(|found| item::read_memory(id, found))
+            .transpose()
+            .map_err(|problem| unreadable("dynamodb.GetItem", &item::memory_key(id), &problem))
+    }
+
+    async fn snapshot(&self) -> Result<StateSnapshot> {
+        let mut snapshot = StateSnapshot::default();
+        for found in self.scan(&self.tables.state).await? {
+            let Ok(key) = item::string(&found, "pk") else {
+                continue;
+            };
+            if let Err(problem) = sort(&mut snapshot, &key, found) {
+                snapshot.unreadable.insert(key, problem);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    async fn claims(&self, keys: &[ClaimKey]) -> Result<ClaimHolders> {
+        let mut holders = ClaimHolders::new();
+        let keys: Vec<&str> = keys
+            .iter()
+            .map(ClaimKey::as_str)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        for chunk in keys.chunks(BATCH_MAX) {
+            for found in self.batch(chunk).await? {
+                let claim = item::string(&found, "pk").and_then(|key| {
+                    let key = ClaimKey::from_key(&key).ok_or("pk is not that of a claim")?;
+                    Ok((key, item::read_claim(&found)?))
+                });
+                let (key, claim) =
+                    claim.map_err(|problem| unreadable("dynamodb.BatchGetItem", "a claim", &problem))?;
+                holders.insert(key, claim);
+            }
+        }
+        Ok(holders)
+    }
+
+    async fn gate(&self, operation: &OperationId) -> Result<Option<Gate>> {
+        let key = item::gate_key(operation);
+        let found = self.item(&key).await?;
+        found
+            .map(|found| item::read_gate(&found))
+            .transpose()
+            .map_err(|problem| unreadable("dynamodb.GetItem", &key, &problem))
+    }
+
+    async fn close_gate(&self, operation: &OperationId) -> Result<Option<Gate>> {
+        let call = "dynamodb.UpdateItem";
+        let key = item::gate_key(operation);
+        let closed = self
+            .client
+            .update_item()
+            .table_name(&self.tables.state)
+            .key("pk", item::text(&key))
+            // AWS: an update of an item that is not there creates it. A gate must never come to be that way.
+            .condition_expression("attribute_exists(#pk) AND attribute_not_exists(#build)")
+            .update_expression("SET #build = :closed")
+            .expression_attribute_names("#pk", "pk")
+            .expression_attribute_names("#build", "build")
+            .expression_attribute_values(":closed", item::text(item::CLOSED))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = closed else {
+            return Ok(Some(Gate::Closed));
+        };
+        match error.as_service_error() {
+            // Also how a first try looks that succeeded unseen: the gate is then closed, and says so.
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed
+                .item()
+                .map(item::read_gate)
+                .transpose()
+                .map_err(|problem| unreadable(call, &key, &problem)),
+            Some(_) | None => Err(aws::map(call, error)),
+        }
+    }
+
+    async fn write(&self, write: &Write) -> std::result::Result<(), WriteError> {
+        self.carry_out(write).await
+    }
+
+    async fn events(&self, id: &AppId, limit: u32) -> Result<Vec<Event>> {
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut events = Vec::new();
+        let mut after = None;
+        loop {
+            let left = wanted - events.len();
+            let page = self
+                .client
+                .query()
+                .table_name(&self.tables.events)
+                .key_condition_expression("#id = :id")
+                .expression_attribute_names("#id", "id")
+                .expression_attribute_values(":id", item::text(id.as_str()))
+                .consistent_read(true)
+                .scan_index_forward(false)
+                .limit(i32::try_from(left.clamp(1, 1000)).unwrap_or(1000))
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(|e| aws::map("dynamodb.Query", e))?;
+            // A line that cannot be read, say of an older release, must not hide the others.
+            let readable = page
+                .items
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|found| item::read_event(found).ok());
+            events.extend(readable.take(left));
+            match page.last_evaluated_key {
+                Some(key) if !key.is_empty() && events.len() < wanted => after = Some(key),
+                Some(_) | None => return Ok(events),
+            }
+        }
+    }
+
+    async fn deletions_approved_at(&self) -> Result<Option<Timestamp>> {
+        let found = self.item(item::DELETIONS).await?;
+        found
+            .map(|found| item::read_approval(&found))
+            .transpose()
+            .map_err(|problem| unreadable("dynamodb.GetItem", item::DELETIONS, &problem))
+    }
+
+    async fn approve_deletions(&self, at: Timestamp) -> Result<()> {
+        self.client
+            .put_item()
+            .table_name(&self.tables.state)
+            .item("pk", item::text(item::DELETIONS))
+            .item("approvedAt", item::text(at.to_string()))
+            .send()
+            .await
+            .map_err(|e| aws::map("dynamodb.PutItem", e))?;
+        Ok(())
+    }
+}
+
+/// Puts one item where its key says it belongs. Keys of other kinds, such as leases, are somebody else's.
+fn sort(snapshot: &mut StateSnapshot, key: &str, found: Item) -> std::result::Result<(), String> {
+    if let Some(id) = key.strip_prefix("app#") {
+        let id = AppId::from_key(id).ok_or("the key is not that of an app")?;
+        let memory = item::read_memory(&id, found)?;
+        snapshot.memories.insert(id, memory);
+    } else if let Some(operation) = key.strip_prefix("gate#") {
+        let gate = item::read_gate(&found)?;
+        snapshot.gates.insert(text::name(operation)?, gate);
+    } else if let Some(claim) = ClaimKey::from_key(key) {
+        snapshot.claims.insert(claim, item::read_claim(&found)?);
+    } else if key == item::DELETIONS {
+        snapshot.deletions_approved_at = Some(item::read_approval(&found)?);
+    }
+    Ok(())
+}
+
+fn unreadable(call: &'static str, key: &str, problem: &str) -> Error {
+    Error::Unreadable {
+        call,
+        problem: text::one_line(&format!("{key}: {problem}"), text::SENTENCE_MAX),
+    }
+}
+
+impl DynamoDb {
+    async fn item(&self, key: &str) -> Result<Option<Item>> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.state)
+            .key("pk", item::text(key))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| aws::map("dynamodb.GetItem", e))?;
+        Ok(answer.item)
+    }
+
+    /// Up to 100 items of the state table. AWS: an answer may leave keys unprocessed, and says which.
+    async fn batch(&self, keys: &[&str]) -> Result<Vec<Item>> {
+        let call = "dynamodb.BatchGetItem";
+        let wanted = |key: &&str| {
+            BTreeMap::from([("pk".to_owned(), item::text(*key))])
+                .into_iter()
+                .collect()
+        };
+        let mut left = KeysAndAttributes::builder()
+            .set_keys(Some(keys.iter().map(wanted).collect()))
+            .consistent_read(true)
+            .build()
+            .expect("the keys are set");
+        let mut items = Vec::new();
+        for round in 0..BATCH_ROUNDS {
+            if round > 0 {
+                tokio::time::sleep(Duration::from_millis(25 << round)).await;
+            }
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.tables.state, left)
+                .send()
+                .await
+                .map_err(|e| aws::map(call, e))?;
+            items.extend(
+                answer
+                    .responses
+                    .into_iter()
+                    .flat_map(|tables| tables.into_values().flatten()),
+            );
+            match answer
+                .unprocessed_keys
+                .and_then(|mut tables| tables.remove(&self.tables.state))
+            {
+                Some(rest) if !rest.keys.is_empty() => left = rest,
+                Some(_) | None => return Ok(items),
+            }
+        }
+        Err(Error::Throttled {
+            call,
+            cause: format!("{} keys stayed unprocessed", left.keys.len()).into(),
+        })
+    }
+}

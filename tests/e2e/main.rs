@@ -1,0 +1,6 @@
+//! End to end over TCP: the real daemon and the real AWS clients against a simulated AWS, judged by what is
+//! in the tables and in that AWS, never by which calls were made.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod lab;
+mod life;
