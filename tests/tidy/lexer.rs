@@ -149,7 +149,7 @@ impl<'t> Reader<'t> {
                 from + self.rest[from..].find('\'').unwrap_or(0) + 1
             }
             (Some(_), Some((at, '\''))) => at + 1,
-            (Some(_), _) | (None, _) => 1,
+            (Some(_) | None, _) => 1,
         };
         self.take(end.min(self.rest.len()));
     }

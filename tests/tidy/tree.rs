@@ -82,7 +82,7 @@ pub(crate) fn text(path: &str) -> Text {
 pub(crate) fn sources(roots: &[&str]) -> Vec<Source> {
     texts(|path| {
         let below = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.starts_with('/'));
-        crate::has_ending(path, "rs") && roots.iter().any(|root| below(&root))
+        crate::has_ending(path, "rs") && roots.iter().any(below)
     })
     .iter()
     .map(|file| Source::new(&file.path, &file.text))
