@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::config::SimConfig;
 use crate::faults::{Fault, ServerError};
 use crate::faults_view::Faults;
+use crate::pages::{put_back, shorten};
 use crate::refusals;
 use crate::sim::Sim;
 use crate::view::World;
@@ -25,9 +25,15 @@ pub struct SimCloud {
     pub(crate) shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     sim: Mutex<Sim>,
+}
+
+/// SDK clients print their configuration when they are traced, and with it this cloud; the world is too large for it.
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
 }
 
 impl Shared {
@@ -144,13 +150,14 @@ impl SimCloud {
         if !half.is_zero() {
             tokio::time::sleep(half).await;
         }
-        if let Some(page) = drawn.short_page {
-            shorten(&mut call, page);
-        }
+        let left = drawn.short_page.and_then(|page| shorten(&mut call, page));
         let reply = {
             let (mut sim, now) = self.shared.now();
             sim.faults.dress(&drawn, now);
-            let (reply, outcome) = settle(&mut sim, &call, drawn.decisive.as_ref(), now);
+            let throttled = sim.over_its_rate(&call, now).then_some(Fault::Throttle);
+            let fault = drawn.decisive.clone().or(throttled);
+            let (reply, outcome) = settle(&mut sim, &call, fault.as_ref(), now);
+            let reply = put_back(reply, left);
             sim.faults.undress();
             sim.remember(now);
             let label = if drawn.names.is_empty() {
@@ -243,16 +250,4 @@ fn deliver_later(sim: &mut Sim, call: &Call, wait: Duration, now: Timestamp) {
         label,
     };
     sim.state.agenda.plan(after(now, wait), event);
-}
-
-/// Makes the database itself cut the page, so that its token is right.
-fn shorten(call: &mut Call, page: usize) {
-    if call.service == wire::Service::DynamoDb {
-        let limit = call
-            .input
-            .get("Limit")
-            .and_then(Value::as_u64)
-            .unwrap_or(u64::MAX);
-        call.input["Limit"] = Value::from(limit.min(page as u64));
-    }
 }

@@ -33,6 +33,8 @@ pub struct SimConfig {
     pub contract: Contract,
     /// How long things take at speed 1.0.
     pub timings: Timings,
+    /// Whether ECS throttles at the published rates of an account. `CodeBuild`'s are not published.
+    pub rate_limits: bool,
     /// How many lines [`World::log`](crate::World::log) keeps; the oldest go first.
     pub log_lines: usize,
 }
@@ -56,7 +58,8 @@ impl SimConfig {
             seed: 1,
             contract: Contract::default(),
             timings: Timings::default(),
-            log_lines: 200_000,
+            log_lines: 50_000,
+            rate_limits: false,
         }
     }
 

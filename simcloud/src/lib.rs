@@ -25,6 +25,8 @@ mod faults_view;
 mod history;
 mod ledger;
 mod meddle;
+mod pages;
+mod rates;
 mod refusals;
 mod server;
 mod sim;

@@ -8,6 +8,7 @@ use crate::config::SimConfig;
 use crate::faults::Injector;
 use crate::history::History;
 use crate::ledger::Ledger;
+use crate::rates::Buckets;
 use crate::wire::answer::{Answer, Outcome};
 use crate::wire::{Call, Service};
 use crate::world::State;
@@ -19,6 +20,7 @@ pub(crate) struct Sim {
     pub(crate) ledger: Ledger,
     pub(crate) faults: Injector,
     pub(crate) history: History,
+    pub(crate) buckets: Buckets,
 }
 
 impl Sim {
@@ -31,6 +33,7 @@ impl Sim {
             ledger,
             faults,
             history: History::default(),
+            buckets: Buckets::default(),
         }
     }
 

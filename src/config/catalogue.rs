@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 
 use super::policy::LONGEST;
-use super::reader::Section;
 use super::rule::{Rule, Wrong, duration, nearest};
+use super::section::Section;
 use super::{values, variable};
 use crate::model::name::{AppName, ClusterName, ProjectName};
 use crate::model::policy::{BuildEnv, CatalogueEntry, ParameterRule};

@@ -4,13 +4,15 @@
 //! Nothing here talks to AWS, reads a clock or starts anything. Start with `types` for what comes out, then
 //! `settings`, `policy` and `catalogue` for what goes in; `docs/configuration.md` is the reference.
 
+mod book;
 mod catalogue;
+mod field;
 mod mistakes;
 mod overrides;
 mod policy;
 mod read;
-mod reader;
 mod rule;
+mod section;
 mod settings;
 mod source;
 mod summary;
@@ -23,10 +25,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+pub use book::{Absent, KnownKey};
 pub use mistakes::{Mistake, Mistakes, Place};
 pub use overrides::Overrides;
 pub use read::known_keys;
-pub use reader::{Absent, KnownKey};
 pub use summary::summary;
 pub use types::{
     AdmissionLimits, ApiConfig, AwsSettings, Config, Intervals, LogConfig, LogFormat, Role, Tables, Token,

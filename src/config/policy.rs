@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::reader::Section;
 use super::rule::{Wrong, choice, duration, show};
+use super::section::Section;
 use super::{values, variable};
 use crate::model::backoff::Backoff;
 use crate::model::claim::Scope;

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
+use super::book::{Book, KnownKey, Spot};
 use super::mistakes::{Mistake, Mistakes};
 use super::overrides::{OVERRIDABLE, Outside, Overrides};
-use super::reader::{Book, KnownKey, Section, Spot};
 use super::rule::{Wrong, nearest};
+use super::section::Section;
 use super::source::Source;
 use super::types::Config;
 use super::{Place, catalogue, policy, settings};
@@ -26,8 +27,8 @@ pub(super) fn config(file: &str, text: &str, outside: Outside<'_>) -> Result<Con
     let shadows = Shadows::of(&source, &errors);
     let mut list: Vec<Mistake> = noted
         .into_iter()
-        .filter(|(at, _)| at.is_none_or(|at| !shadows.cover(at)))
-        .map(|(_, mistake)| mistake)
+        .filter(|noted| noted.at.is_none_or(|at| !shadows.cover(at)))
+        .map(|noted| noted.mistake)
         .collect();
     list.extend(shadows.mistakes);
     if list.is_empty() {

@@ -10,6 +10,8 @@ use jiff::SignedDuration;
 pub(super) struct Wrong {
     pub problem: String,
     pub remedy: String,
+    /// Whether the value may hold a secret, so that it is not repeated.
+    pub secret: bool,
 }
 
 impl Wrong {
@@ -17,7 +19,13 @@ impl Wrong {
         Self {
             problem: problem.into(),
             remedy: remedy.into(),
+            secret: false,
         }
+    }
+
+    /// The same about a value that is not to be repeated.
+    pub(super) fn keep_secret(self) -> Self {
+        Self { secret: true, ..self }
     }
 }
 
@@ -74,6 +82,9 @@ pub(super) fn name(
     let (min, max) = (*length.start(), *length.end());
     Rule::new(takes, move |text| {
         let remedy = || format!("give {takes}");
+        if text.is_empty() {
+            return Err(Wrong::new("is empty", remedy()));
+        }
         if text.len() < min {
             return Err(Wrong::new(format!("is shorter than {min} characters"), remedy()));
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::reader::Section;
 use super::rule::{Rule, Wrong, choice, duration};
+use super::section::Section;
 use super::types::{
     AdmissionLimits, ApiConfig, AwsSettings, Intervals, LogConfig, LogFormat, Role, Tables, Token,
 };
@@ -64,7 +64,7 @@ pub(super) fn api(root: &mut Section<'_>) -> ApiConfig {
         tokens.extend(token(entry, &tokens));
     }
     if section.sound(&["public_addr", "tokens"]) && open && !values::is_loopback(&public_addr) {
-        section.wrong(
+        section.dangling(
             "public_addr",
             Wrong::new(
                 format!("\"{public_addr}\" can be reached from other machines, but no token is configured, so anybody there could start and stop apps"),

@@ -70,7 +70,9 @@ impl<'s> Source<'s> {
             } else if code.starts_with('[') {
                 in_tokens = false;
             }
-            secret.push(in_tokens || SECRET_WORDS.iter().any(|word| small.contains(word)));
+            let password_in_url = small.contains("://") && small.contains('@');
+            let suspicious = password_in_url || SECRET_WORDS.iter().any(|word| small.contains(word));
+            secret.push(in_tokens || suspicious);
         }
         Self { text, lines, secret }
     }

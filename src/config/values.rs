@@ -189,10 +189,8 @@ fn web(text: &str, example: &str) -> Result<(), Wrong> {
         .authority()
         .ok_or_else(|| Wrong::new("has no host", remedy()))?;
     if authority.as_str().contains('@') {
-        return Err(Wrong::new(
-            "holds a user name or password",
-            "leave out what stands before the @",
-        ));
+        let remedy = "leave out what stands before the @";
+        return Err(Wrong::new("holds a user name or password", remedy).keep_secret());
     }
     let port = authority
         .as_str()
@@ -323,7 +321,7 @@ const NOTHING: [&str; 2] = [
 
 /// Which log lines are written.
 pub(super) fn log_filter() -> Rule<String> {
-    Rule::new("log directives", |text| {
+    Rule::new("a list of log directives", |text| {
         let remedy = "write for example \"info\" or \"info,lamplighter=debug\"";
         if text.trim().is_empty() {
             return Err(Wrong::new("is empty", remedy));

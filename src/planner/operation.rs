@@ -121,7 +121,7 @@ fn open(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
                 "Its build ended before it passed the gate".to_owned(),
             ),
             BuildState::Running => {
-                if overrun(draft, operation, build) {
+                if overrun(draft, operation) {
                     return close_gate(draft, operation, "Its build overran its deadline".to_owned());
                 }
                 let message = if build.phase == "QUEUED" {
@@ -336,18 +336,19 @@ fn no_longer_wanted(draft: &Draft<'_>, operation: &Operation, wish: &Wish) -> Op
     }
 }
 
-fn overrun(draft: &Draft<'_>, operation: &Operation, build: &Build) -> bool {
+/// Whether the operation took longer than CodeBuild's own timeouts allow. Counted from our own intent: AWS's
+/// clock and ours need not agree.
+fn overrun(draft: &Draft<'_>, operation: &Operation) -> bool {
     let request = &operation.request;
-    let allowed = SignedDuration::from_mins(i64::from(
-        request.build_timeout_minutes + request.queue_timeout_minutes,
-    ));
-    let deadline = later(build.started_at.unwrap_or(operation.intended_at), allowed);
+    let allowed =
+        SignedDuration::from_mins(i64::from(request.build_timeout_minutes + request.queue_timeout_minutes));
+    let deadline = later(operation.intended_at, allowed);
     draft.now >= later(deadline, draft.policy.timing.build_overrun)
 }
 
 /// Stops a build past its gate that overran both of CodeBuild's own timeouts. It settles when it has ended.
 fn stop_overrun(draft: &Draft<'_>, operation: &Operation, build: &Build) -> Option<Step> {
-    overrun(draft, operation, build).then(|| Step {
+    overrun(draft, operation).then(|| Step {
         requeue: Requeue::Progress,
         ..Step::act(
             phase(operation),

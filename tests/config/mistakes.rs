@@ -107,7 +107,7 @@ fn a_wrong_type_says_which_one_is_wanted() {
         ),
         (
             "[log]\nfilter = [\"info\"]",
-            "2:10 log.filter: is a list, not log directives = give log directives",
+            "2:10 log.filter: is a list, not a list of log directives = give a list of log directives",
         ),
         (
             "[tables.state]",
@@ -230,6 +230,10 @@ fn numbers_and_durations_keep_to_their_ranges() {
             ),
         )]);
     }
+}
+
+#[test]
+fn an_apps_numbers_keep_to_the_limits_of_codebuild_and_ecs() {
     check_app(&[
         (
             "build_timeout = \"4m\"",
@@ -368,7 +372,7 @@ fn names_keep_to_the_limits_of_aws() {
         ),
         (
             "cluster = \"\"",
-            &format!("5:11 apps.shop.cluster: \"\" is shorter than 1 characters = give {cluster}"),
+            &format!("5:11 apps.shop.cluster: \"\" is empty = give {cluster}"),
         ),
         (
             "cluster = \"arn:aws:ecs:eu-central-1:1:cluster/c\"",
@@ -469,7 +473,7 @@ fn urls_and_paths_lead_to_one_app_over_http() {
         ),
         (
             "url = \"https://me:pw@{host_name}\"",
-            "5:7 apps.shop.url: \"https://me:pw@{host_name}\" holds a user name or password = leave out what stands before the @",
+            "5:7 apps.shop.url: holds a user name or password = leave out what stands before the @",
         ),
         (
             "url = \"https://{host_name} x\"",

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ecs_view::{cluster_json, task_definition_json};
-use super::{ecs_services, ecs_tasks, input, last_part, unknown};
+use super::{create_service, ecs_services, ecs_tasks, input, last_part, unknown};
 use crate::sim::Sim;
 use crate::wire::Call;
 use crate::wire::answer::{ApiError, Good, Outcome};
@@ -17,7 +17,7 @@ pub(crate) fn perform(sim: &mut Sim, call: &Call, now: Timestamp) -> Outcome {
     match call.operation.as_str() {
         "CreateCluster" => create_cluster(sim, call),
         "DescribeClusters" => describe_clusters(sim, call),
-        "CreateService" => ecs_services::create(sim, call, now),
+        "CreateService" => create_service::create(sim, call, now),
         "DescribeServices" => ecs_services::describe(sim, call),
         "ListServices" => ecs_services::list(sim, call),
         "UpdateService" => ecs_services::update(sim, call, now),
@@ -211,6 +211,7 @@ fn tag_resource(sim: &mut Sim, call: &Call, now: Timestamp) -> Outcome {
         return Err(invalid("Too many tags: at most 50 are allowed"));
     }
     service.tags.extend(tags);
+    sim.history.touch(&key);
     sim.check_services(&key, now);
     Ok(Good::Json(json!({})))
 }

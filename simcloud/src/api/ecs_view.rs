@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::sim::Sim;
+use crate::world::definitions::TaskDefinition;
 use crate::world::epoch;
-use crate::world::services::{Deployment, Service, ServiceStatus, TaskDefinition};
+use crate::world::services::{Deployment, Service, ServiceStatus};
 use crate::world::tasks::{Task, TaskStatus};
 
 pub(crate) fn tags_json(tags: &BTreeMap<String, String>) -> Value {

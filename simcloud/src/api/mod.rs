@@ -3,6 +3,7 @@
 
 pub(crate) mod codebuild;
 pub(crate) mod codebuild_view;
+pub(crate) mod create_service;
 pub(crate) mod dynamodb;
 pub(crate) mod ecs;
 pub(crate) mod ecs_services;

@@ -31,7 +31,7 @@ pub enum Fault {
     Latency(Duration),
     /// A list or an eventually consistent read shows the world as it was up to that long ago.
     StaleList(Duration),
-    /// A page with very few items and a token for more.
+    /// A page with very few items and a token for more; of `BatchGetItem`, most keys unprocessed.
     ShortPage,
     /// The caller lacks the permission; not applied.
     AccessDenied,
@@ -96,6 +96,7 @@ impl Fault {
                 "elbv2.DescribeTargetGroups",
                 "dynamodb.Scan",
                 "dynamodb.Query",
+                "dynamodb.BatchGetItem",
             ]),
             Self::AccountLimitExceeded => operation == "codebuild.StartBuild",
             Self::TransactionConflict => one_of(&[

@@ -38,6 +38,8 @@ pub(crate) enum BuildStep {
     Lock,
     /// Terraform changes the world.
     Act,
+    /// Terraform changes the world although its build has been ended.
+    LateAct,
     QueueTimeout,
     BuildTimeout,
 }
@@ -109,5 +111,44 @@ impl Agenda {
 
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.events.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn forget(id: &str) -> Event {
+        Event::Task {
+            id: id.to_owned(),
+            epoch: 0,
+            step: TaskStep::Forget,
+        }
+    }
+
+    #[test]
+    fn equal_times_keep_their_order_also_after_a_restart() {
+        let at = Timestamp::UNIX_EPOCH;
+        let mut agenda = Agenda::default();
+        for id in ["b", "a"] {
+            agenda.plan(at, forget(id));
+        }
+        let text = serde_json::to_string(&agenda).unwrap();
+        let mut agenda: Agenda = serde_json::from_str(&text).unwrap();
+        agenda.plan(at, forget("c"));
+        let mut order = Vec::new();
+        while let Some((_, Event::Task { id, .. })) = agenda.pop_due(at) {
+            order.push(id);
+        }
+        assert_eq!(order, ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn nothing_happens_before_its_time() {
+        let mut agenda = Agenda::default();
+        agenda.plan("2026-11-20T09:00:01Z".parse().unwrap(), forget("a"));
+        assert!(agenda.pop_due("2026-11-20T09:00:00Z".parse().unwrap()).is_none());
+        assert!(agenda.next_due().is_some());
     }
 }

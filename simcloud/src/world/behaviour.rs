@@ -1,6 +1,8 @@
 //! Misbehaviour on demand: which builds fail, hang or lie, and which apps crash. Only data and its matching;
 //! `phases`, `terraform` and `tasks` act on it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::builds::{Build, Phase};
@@ -90,6 +92,13 @@ pub enum Behaviour {
     Fault(Phase),
     /// The build never gets a container: `QUEUED` ends as `CLIENT_ERROR` with `VPC_CLIENT_ERROR`.
     ClientError,
+    /// The build cannot reach the gate's table: exit status 91, the gate untouched.
+    GateUnreachable,
+    /// The build passes the gate and never learns it: exit status 91, the gate taken.
+    GateAnswerLost,
+    /// When the build is stopped or times out in `BUILD`, its container lives on for a while, and Terraform still
+    /// changes the world that long after the end.
+    OutlivesStop(Duration),
     /// An apply succeeds and leaves nothing behind.
     LeavesNothing,
     /// A destroy succeeds and leaves everything behind.

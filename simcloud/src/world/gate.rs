@@ -5,6 +5,7 @@ use dynoxide::DynoxideError;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::behaviour::Behaviour;
 use super::builds::Context;
 use super::phases::Failure;
 use crate::sim::Sim;
@@ -23,6 +24,11 @@ impl Sim {
         let (true, Some(operation), Some(table)) = (contract.gate, operation, table) else {
             return Ok(());
         };
+        let lost = build.behaviours.contains(&Behaviour::GateAnswerLost);
+        let unreachable = || Err(Failure::failed(Context::command(COMMAND, 91)));
+        if build.behaviours.contains(&Behaviour::GateUnreachable) {
+            return unreachable();
+        }
         let request = json!({
             "TableName": table,
             "Key": {"pk": {"S": format!("gate#{operation}")}},
@@ -39,7 +45,7 @@ impl Sim {
                 self.ledger.note(at, &format!("{id} passed the gate"));
                 self.with_build(id, |build| build.gate_passed = Some(at));
                 self.check_builds(id, at);
-                Ok(())
+                if lost { unreachable() } else { Ok(()) }
             }
             Err(DynoxideError::ConditionalCheckFailedException(..)) => {
                 Err(Failure::failed(Context::command(COMMAND, 90)))
@@ -47,7 +53,7 @@ impl Sim {
             Err(error) => {
                 self.ledger
                     .note(at, &format!("{id} could not ask the gate: {error}"));
-                Err(Failure::failed(Context::command(COMMAND, 91)))
+                unreachable()
             }
         }
     }

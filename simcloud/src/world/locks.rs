@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::after;
-use super::agenda::BuildStep;
+use super::agenda::{BuildStep, Event};
 use super::behaviour::Behaviour;
 use super::builds::{Context, Phase};
 use super::phases::Failure;
@@ -97,12 +97,50 @@ impl Sim {
         }
     }
 
-    /// The container is gone and never unlocked.
+    /// The container is gone and never unlocked; or it is not quite gone yet.
     pub(crate) fn abandon_lock(&mut self, id: &str, at: Timestamp) {
         for lock in self.state.locks.values_mut() {
             if lock.build == id {
                 lock.abandoned.get_or_insert(at);
             }
         }
+        let Some(build) = self.state.builds.get(id) else {
+            return;
+        };
+        let lives_on = build.behaviours.iter().find_map(|behaviour| match behaviour {
+            Behaviour::OutlivesStop(wait) => Some(*wait),
+            _ => None,
+        });
+        if let Some(wait) = lives_on
+            && build.phase() == Phase::Build
+            && build.applied.is_none()
+        {
+            let (id, step) = (id.to_owned(), BuildStep::LateAct);
+            let event = Event::Build {
+                id,
+                epoch: None,
+                step,
+            };
+            self.state.agenda.plan(after(at, wait), event);
+        }
+    }
+
+    /// Terraform finishes what it had begun when its build was ended.
+    pub(crate) fn act_late(&mut self, id: &str, at: Timestamp) {
+        let host_name = &self.config.contract.host_name;
+        let host = self
+            .state
+            .builds
+            .get(id)
+            .and_then(|build| build.variable(host_name));
+        let holder = host
+            .and_then(|host| self.state.locks.get(host))
+            .map(|lock| lock.build.clone());
+        if let Some(holder) = holder.filter(|holder| holder != id) {
+            self.violation(at, &format!("{id} changed the world while {holder} had the lock"));
+        }
+        self.ledger.note(at, &format!("{id} still acts after its end"));
+        self.run_terraform(id, at);
+        self.with_build(id, |build| build.applied = Some(at));
     }
 }

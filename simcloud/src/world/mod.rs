@@ -1,9 +1,11 @@
 //! The world: everything the simulated cloud remembers, and the agenda that moves it. Time is lazy: nothing runs
 //! in the background; whoever asks first makes everything due by then happen, in its order. Knows no wire.
 
+pub(crate) mod admission;
 pub(crate) mod agenda;
 pub(crate) mod behaviour;
 pub(crate) mod builds;
+pub(crate) mod definitions;
 pub(crate) mod dice;
 pub(crate) mod gate;
 pub(crate) mod locks;
@@ -26,9 +28,10 @@ use crate::sim::Sim;
 use agenda::{Agenda, Event};
 use behaviour::{Quirks, Rule};
 use builds::{Build, Project, Token};
+use definitions::TaskDefinition;
 use dice::Dice;
 use locks::StateLock;
-use services::{Cluster, Service, TaskDefinition};
+use services::{Cluster, Service};
 use targets::TargetGroup;
 use tasks::Task;
 

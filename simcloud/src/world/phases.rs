@@ -30,6 +30,9 @@ impl Sim {
         let Some(build) = self.state.builds.get(id) else {
             return;
         };
+        if step == BuildStep::LateAct {
+            return self.act_late(id, at);
+        }
         if build.is_complete() || epoch.is_some_and(|epoch| epoch != build.epoch) {
             return;
         }
@@ -41,6 +44,7 @@ impl Sim {
             }
             BuildStep::Lock => self.take_lock(id, at),
             BuildStep::Act => self.act(id, at),
+            BuildStep::LateAct => {}
             BuildStep::QueueTimeout => {
                 if build.phase() <= Phase::Queued {
                     let text = "Build timed out waiting in the queue.";
@@ -122,7 +126,7 @@ impl Sim {
         self.state.agenda.plan(at, Event::Build { id, epoch, step });
     }
 
-    fn phase_ends(&mut self, id: &str, at: Timestamp) {
+    pub(crate) fn phase_ends(&mut self, id: &str, at: Timestamp) {
         let Some(build) = self.state.builds.get(id) else {
             return;
         };
@@ -227,70 +231,6 @@ impl Sim {
         record.context = context;
         let line = format!("{id} {} {status}{why}", record.phase.as_str());
         self.ledger.note(at, &line);
-    }
-
-    fn complete(&mut self, id: &str, at: Timestamp) {
-        let Some(build) = self.state.builds.get_mut(id) else {
-            return;
-        };
-        build.status = build.verdict.unwrap_or(BuildStatus::Succeeded);
-        build.ended = Some(at);
-        let retries = build.status == BuildStatus::Failed && build.auto_retries_left > 0;
-        let line = format!("{id} is complete: {}", build.status.as_str());
-        self.state.unfinished.remove(id);
-        self.ledger.note(at, &line);
-        if retries {
-            self.retry_build(id, at);
-        }
-        self.admit(at);
-    }
-
-    /// Lets queued builds start while there is room. AWS: their order is not predictable.
-    pub(crate) fn admit(&mut self, at: Timestamp) {
-        loop {
-            let unfinished = self
-                .state
-                .unfinished
-                .iter()
-                .filter_map(|id| self.state.builds.get(id));
-            let running = unfinished
-                .clone()
-                .filter(|build| build.phase() > Phase::Queued)
-                .count();
-            let mut waiting: Vec<String> = unfinished
-                .filter(|build| build.waits_for_room)
-                .map(|build| build.id.clone())
-                .collect();
-            if running >= self.config.concurrent_builds || waiting.is_empty() {
-                return;
-            }
-            let drawn = self.state.ids.rng().usize(..waiting.len());
-            let id = waiting.swap_remove(drawn);
-            self.with_build(&id, |build| build.waits_for_room = false);
-            if self
-                .state
-                .builds
-                .get(&id)
-                .is_some_and(|build| build.behaviours.contains(&Behaviour::ClientError))
-            {
-                let message =
-                    "The container could not be attached to the VPC: Request limit exceeded.".to_owned();
-                let context = Context {
-                    code: "VPC_CLIENT_ERROR".to_owned(),
-                    message,
-                };
-                self.fail_phase(
-                    &id,
-                    at,
-                    Failure {
-                        status: "CLIENT_ERROR",
-                        context,
-                    },
-                );
-            } else {
-                self.phase_ends(&id, at);
-            }
-        }
     }
 
     pub(crate) fn with_build(&mut self, id: &str, change: impl FnOnce(&mut super::builds::Build)) {

@@ -18,17 +18,6 @@ pub(crate) struct Cluster {
     pub(crate) arn: String,
 }
 
-/// A revision of a task definition.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct TaskDefinition {
-    pub(crate) arn: String,
-    pub(crate) family: String,
-    pub(crate) revision: u32,
-    pub(crate) registered: Timestamp,
-    /// The containers as they were registered.
-    pub(crate) containers: serde_json::Value,
-}
-
 /// AWS: ACTIVE → DRAINING (tasks still stopping) → INACTIVE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -163,36 +152,6 @@ impl Sim {
         };
         self.state.clusters.entry(name.to_owned()).or_insert(cluster);
         arn
-    }
-
-    /// The next revision of a family, with one container.
-    pub(crate) fn register_revision(&mut self, family: &str, container: &str, at: Timestamp) -> String {
-        let containers = serde_json::json!([{"name": container, "image": format!("{container}:latest"), "essential": true}]);
-        self.register_task_definition(family, containers, at).arn
-    }
-
-    pub(crate) fn register_task_definition(
-        &mut self,
-        family: &str,
-        containers: serde_json::Value,
-        at: Timestamp,
-    ) -> TaskDefinition {
-        let known = self
-            .state
-            .task_definitions
-            .values()
-            .filter(|known| known.family == family);
-        let revision = known.map(|known| known.revision).max().unwrap_or(0) + 1;
-        let name = format!("{family}:{revision}");
-        let definition = TaskDefinition {
-            arn: self.config.arn("ecs", &format!("task-definition/{name}")),
-            family: family.to_owned(),
-            revision,
-            registered: at,
-            containers,
-        };
-        self.state.task_definitions.insert(name, definition.clone());
-        definition
     }
 
     /// Makes a service; the caller has made sure that no live one has its name.

@@ -321,3 +321,15 @@ async fn a_slow_build_takes_its_time() {
     assert_eq!(status(&sim.get(&id).await), "IN_PROGRESS");
     assert_eq!(status(&sim.finish(&id).await), "SUCCEEDED");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_container_may_outlive_its_stop_and_still_apply() {
+    let sim = sim().await;
+    let lives_on = Behaviour::OutlivesStop(Duration::from_secs(40));
+    sim.cloud.world().behave(Match::any(), lives_on);
+    kill_in_build(&sim, None).await;
+    assert!(sim.cloud.world().service(CLUSTER, NAME).is_none());
+    wait(41).await;
+    assert!(sim.cloud.world().service(CLUSTER, NAME).is_some());
+    assert!(sim.cloud.world().violations().is_empty());
+}

@@ -1,13 +1,13 @@
 //! What ECS promises about services and tasks: limits, absences, draining, rollouts, crashes.
 
 use aws_sdk_ecs::error::ProvideErrorMetadata;
-use aws_sdk_ecs::types::{ContainerDefinition, DesiredStatus, ServiceField, TaskStopCode};
+use aws_sdk_ecs::types::{ContainerDefinition, ServiceField};
 use simcloud::{ServiceStatus, SimConfig};
 
-use crate::common::{CLUSTER, HOST, NAME, Sim, apply, config, destroy, sim, sim_with, status, wait};
+use crate::common::{CLUSTER, HOST, NAME, Sim, apply, config, sim, sim_with, status, wait};
 
 /// A cloud with the app running.
-async fn running() -> Sim {
+pub(crate) async fn running() -> Sim {
     let sim = sim().await;
     assert_eq!(status(&sim.run(apply()).await), "SUCCEEDED");
     wait(180).await;
@@ -183,18 +183,22 @@ async fn a_deleted_service_drains_is_inactive_for_a_while_and_then_missing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_apply_waits_while_its_service_drains_and_makes_a_new_one() {
-    let sim = running().await;
-    let before = sim.cloud.world().service(CLUSTER, NAME).unwrap().created;
-    let id = sim.build(apply()).await.id.unwrap();
-    while sim.cloud.world().build(&id).unwrap().applied_from.is_none() {
-        wait(1).await;
-    }
-    wait(40).await;
+    let timings = simcloud::Timings {
+        drain: simcloud::Span(900.0, 900.0),
+        ..simcloud::Timings::default()
+    };
+    let sim = sim_with(SimConfig { timings, ..config() }).await;
+    sim.run(apply()).await;
+    let deleted = sim.cloud.world().service(CLUSTER, NAME).unwrap().created;
     sim.cloud.world().delete_service(CLUSTER, NAME);
+    let id = sim.build(apply()).await.id.unwrap();
+    wait(600).await;
+    assert_eq!(status(&sim.get(&id).await), "IN_PROGRESS");
+    assert_eq!(sim.service().await.status(), Some("DRAINING"));
     assert_eq!(status(&sim.finish(&id).await), "SUCCEEDED");
     let service = sim.cloud.world().service(CLUSTER, NAME).unwrap();
     assert_eq!(service.status, ServiceStatus::Active);
-    assert!(service.created > before);
+    assert!(service.created.duration_since(deleted).as_secs() > 900);
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,113 +283,6 @@ async fn an_apply_with_other_parameters_rolls_new_tasks_out_before_the_old_ones_
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopped_tasks_tell_why_for_an_hour() {
-    let sim = running().await;
-    let list = || sim.aws.ecs.list_tasks().cluster(CLUSTER).service_name(NAME);
-    let running = list().send().await.unwrap();
-    assert_eq!(running.task_arns().len(), 1);
-    let none = list()
-        .desired_status(DesiredStatus::Pending)
-        .send()
-        .await
-        .unwrap();
-    assert!(none.task_arns().is_empty(), "AWS: PENDING returns nothing");
-    sim.cloud
-        .world()
-        .crash_loop(HOST, Some(137), "OutOfMemoryError: container killed");
-    wait(60).await;
-    let stopped = list()
-        .desired_status(DesiredStatus::Stopped)
-        .send()
-        .await
-        .unwrap();
-    assert!(stopped.task_arns().len() >= 2);
-    let arn = running.task_arns()[0].clone();
-    let describe = || sim.aws.ecs.describe_tasks().cluster(CLUSTER).tasks(&arn);
-    let answer = describe().send().await.unwrap();
-    let task = &answer.tasks()[0];
-    assert_eq!(task.last_status(), Some("STOPPED"));
-    assert_eq!(task.stop_code(), Some(&TaskStopCode::EssentialContainerExited));
-    assert_eq!(task.stopped_reason(), Some("Essential container in task exited"));
-    assert_eq!(task.containers()[0].exit_code(), Some(137));
-    assert!(task.containers()[0].reason().unwrap().contains("OutOfMemory"));
-    sim.cloud.world().heal(HOST);
-    wait(3700).await;
-    assert_eq!(
-        describe().send().await.unwrap().failures()[0].reason(),
-        Some("MISSING")
-    );
-    assert!(sim.cloud.world().service(CLUSTER, NAME).unwrap().up);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_crash_loop_never_completes_its_rollout_and_counts_its_failures() {
-    let sim = sim().await;
-    sim.run(apply().with("SIM_BEHAVIOUR", "crash")).await;
-    wait(600).await;
-    let service = sim.service().await;
-    let deployment = &service.deployments()[0];
-    assert_eq!(
-        deployment.rollout_state().unwrap().as_str(),
-        "IN_PROGRESS",
-        "no breaker: for ever"
-    );
-    assert!(deployment.failed_tasks() > 3);
-    assert_eq!(status(&sim.run(destroy()).await), "SUCCEEDED");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_task_that_never_starts_has_no_containers_and_slows_launches_down() {
-    let sim = running().await;
-    sim.cloud
-        .world()
-        .crash_loop("otter", None, "CannotPullContainerError: image not found");
-    sim.cloud.world().kill_tasks(CLUSTER, NAME);
-    wait(3600).await;
-    let list = sim
-        .aws
-        .ecs
-        .list_tasks()
-        .cluster(CLUSTER)
-        .desired_status(DesiredStatus::Stopped);
-    let arns = list.send().await.unwrap().task_arns.unwrap();
-    assert!(
-        (5..20).contains(&arns.len()),
-        "{} launches in an hour",
-        arns.len()
-    );
-    let answer = sim
-        .aws
-        .ecs
-        .describe_tasks()
-        .cluster(CLUSTER)
-        .set_tasks(Some(arns))
-        .send()
-        .await
-        .unwrap();
-    let failed =
-        |task: &&aws_sdk_ecs::types::Task| task.stop_code() == Some(&TaskStopCode::TaskFailedToStart);
-    let failed = answer.tasks().iter().find(failed).unwrap();
-    assert!(failed.containers().is_empty());
-    assert!(failed.stopped_reason().unwrap().contains("CannotPullContainer"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_breaker_fails_a_deployment_and_launches_nothing_more() {
-    let contract = simcloud::Contract {
-        circuit_breaker: true,
-        ..simcloud::Contract::default()
-    };
-    let sim = sim_with(SimConfig { contract, ..config() }).await;
-    sim.run(apply().with("SIM_BEHAVIOUR", "crash")).await;
-    wait(900).await;
-    let deployment = sim.service().await.deployments.unwrap().remove(0);
-    assert_eq!(deployment.rollout_state().unwrap().as_str(), "FAILED");
-    assert_eq!(deployment.failed_tasks(), 3);
-    assert_eq!(sim.cloud.world().service(CLUSTER, NAME).unwrap().pending, 0);
-}
-
-#[tokio::test(start_paused = true)]
 async fn clusters_are_made_and_described() {
     let sim = running().await;
     sim.aws
@@ -430,4 +327,30 @@ async fn two_live_services_of_one_host_are_a_violation() {
 
 fn simcloud_arn(name: &str) -> String {
     format!("arn:aws:ecs:eu-west-1:123456789012:service/{CLUSTER}/{name}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn ecs_throttles_at_its_published_rates_if_asked_to() {
+    let sim = sim_with(SimConfig {
+        rate_limits: true,
+        ..config()
+    })
+    .await;
+    let list = || sim.aws.ecs.list_services().cluster(CLUSTER).send();
+    for _ in 0..100 {
+        list().await.unwrap();
+    }
+    assert_eq!(list().await.unwrap_err().code(), Some("ThrottlingException"));
+    wait(1).await;
+    for _ in 0..20 {
+        list().await.unwrap();
+    }
+    assert!(list().await.is_err());
+    sim.aws
+        .ecs
+        .describe_clusters()
+        .clusters(CLUSTER)
+        .send()
+        .await
+        .unwrap();
 }

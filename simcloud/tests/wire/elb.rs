@@ -3,7 +3,9 @@
 use aws_sdk_elasticloadbalancingv2::error::ProvideErrorMetadata;
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetHealthReasonEnum, TargetHealthStateEnum};
 
-use crate::common::{CLUSTER, HOST, NAME, Sim, apply, sim, status, wait};
+use simcloud::{SimConfig, Span, Timings};
+
+use crate::common::{CLUSTER, HOST, NAME, Sim, apply, config, sim, sim_with, status, wait};
 
 async fn health(sim: &Sim) -> (Option<TargetHealthStateEnum>, Option<TargetHealthReasonEnum>) {
     let groups = sim
@@ -127,26 +129,57 @@ async fn an_unhealthy_target_keeps_the_rollout_from_completing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_healed_target_is_not_replaced() {
-    let sim = sim().await;
+    // The next health check comes after the moment the scheduler would have given up.
+    let timings = Timings {
+        target_health: Span(20.0, 20.0),
+        unhealthy_kill: Span(25.0, 25.0),
+        ..Timings::default()
+    };
+    let sim = sim_with(SimConfig { timings, ..config() }).await;
     sim.run(apply()).await;
     wait(120).await;
     sim.cloud.world().unhealthy_target(HOST);
     while health(&sim).await.0 != Some(TargetHealthStateEnum::Unhealthy) {
         wait(1).await;
     }
+    wait(10).await;
     sim.cloud.world().heal(HOST);
     wait(120).await;
     assert_eq!(health(&sim).await.0, Some(TargetHealthStateEnum::Healthy));
-    let tasks = sim
+    let stopped = sim
         .aws
         .ecs
         .list_tasks()
         .cluster(CLUSTER)
-        .desired_status("STOPPED".into())
-        .send()
-        .await
-        .unwrap();
-    assert!(tasks.task_arns().is_empty());
+        .desired_status("STOPPED".into());
+    assert!(stopped.send().await.unwrap().task_arns().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_attached_again_has_to_pass_its_health_checks_anew() {
+    let timings = Timings {
+        target_health: Span(20.0, 20.0),
+        ..Timings::default()
+    };
+    let sim = sim_with(SimConfig { timings, ..config() }).await;
+    sim.build(apply()).await;
+    while health_or_none(&sim).await.is_none() {
+        wait(1).await;
+    }
+    wait(10).await;
+    sim.cloud.world().detach_target_group(NAME);
+    sim.cloud.world().attach_target_group(NAME, "apps");
+    wait(15).await;
+    assert_eq!(health(&sim).await.0, Some(TargetHealthStateEnum::Initial));
+    wait(6).await;
+    assert_eq!(health(&sim).await.0, Some(TargetHealthStateEnum::Healthy));
+}
+
+async fn health_or_none(sim: &Sim) -> Option<TargetHealthStateEnum> {
+    if sim.cloud.world().target_groups().is_empty() {
+        return None;
+    }
+    health(sim).await.0
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,7 +87,7 @@ async fn after_a_lost_response_the_token_finds_the_same_build_and_without_one_th
 
 #[tokio::test(start_paused = true)]
 async fn a_late_delivery_arrives_long_after_its_caller_gave_up() {
-    let (sim, started) = befall(Fault::DeliverLate(Duration::from_secs(600))).await;
+    let (sim, started) = befall(Fault::DeliverLate(Duration::from_mins(10))).await;
     assert!(matches!(started, Err(SdkError::DispatchFailure(_))));
     wait(599).await;
     assert_eq!(builds(&sim), 0);
@@ -345,4 +345,40 @@ async fn faults_keep_to_their_scope_and_their_place() {
     sim.aws.codebuild.list_projects().send().await.unwrap();
     sim.cloud.faults().clear();
     start_as(&sim.aws, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_batch_hands_the_other_keys_back() {
+    let sim = sim().await;
+    let key = |place: usize| {
+        let pk = aws_sdk_dynamodb::types::AttributeValue::S(format!("gate#op-{place}"));
+        [("pk".to_owned(), pk)].into()
+    };
+    for place in 0..10 {
+        sim.open_gate(&format!("op-{place}")).await;
+    }
+    sim.cloud
+        .faults()
+        .set(FaultPlan::new().rate(1.0, Fault::ShortPage));
+    let keys = (0..10).map(key).collect();
+    let asked = aws_sdk_dynamodb::types::KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .consistent_read(true);
+    let mut left = Some([(TABLE.to_owned(), asked.build().unwrap())].into());
+    let (mut got, mut rounds) = (0, 0);
+    while let Some(asked) = left.take() {
+        let answer = sim
+            .aws
+            .dynamodb
+            .batch_get_item()
+            .set_request_items(Some(asked))
+            .send()
+            .await
+            .unwrap();
+        got += answer.responses().unwrap()[TABLE].len();
+        left = answer.unprocessed_keys.filter(|left| !left.is_empty());
+        rounds += 1;
+    }
+    assert_eq!(got, 10);
+    assert!(rounds > 3, "{rounds} rounds");
 }

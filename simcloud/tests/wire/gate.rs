@@ -20,7 +20,7 @@ async fn exit_status(sim: &Sim, operation: &str) -> Option<String> {
     let context = build
         .phases()
         .iter()
-        .flat_map(|phase| phase.contexts())
+        .flat_map(aws_sdk_codebuild::types::BuildPhase::contexts)
         .find(|context| context.message() == Some(&message));
     assert_eq!(context.unwrap().status_code(), Some("COMMAND_EXECUTION_ERROR"));
     assert!(
@@ -141,4 +141,18 @@ async fn a_build_may_die_between_its_gate_and_terraform() {
     assert_eq!(status(&build), "FAILED");
     assert_eq!(sim.gate_holder("op-1").await, build.id);
     assert!(sim.cloud.world().service(CLUSTER, NAME).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_cannot_ask_leaves_the_gate_open_and_one_that_lost_the_answer_has_taken_it() {
+    let sim = sim().await;
+    for (operation, behaviour, taken) in [
+        ("op-1", Behaviour::GateUnreachable, false),
+        ("op-2", Behaviour::GateAnswerLost, true),
+    ] {
+        sim.open_gate(operation).await;
+        sim.cloud.world().behave(Match::any(), behaviour);
+        assert_eq!(exit_status(&sim, operation).await.as_deref(), Some("91"));
+        assert_eq!(sim.gate_holder(operation).await.is_some(), taken);
+    }
 }

@@ -105,7 +105,7 @@ fn answer(cloud: &SimCloud, request: http::Request<Bytes>) -> u16 {
         .unwrap();
     runtime.block_on(async {
         let reply = cloud.handle(request).await;
-        tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+        tokio::time::sleep(std::time::Duration::from_mins(5)).await;
         // The world still turns.
         let listed = json(cloud, "CodeBuild_20161006.ListProjects", "{}").await;
         assert_eq!(listed.0, 200);
@@ -196,4 +196,18 @@ async fn deep_json_and_unknown_things_are_refused_in_the_words_of_their_protocol
     let response = cloud.handle(request).await.response().unwrap();
     assert_eq!(response.status().as_u16(), 400);
     assert!(String::from_utf8_lossy(response.body()).contains("<Code>InvalidAction</Code>"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_may_ask_who_it_is() {
+    let headers: [(&str, &[u8]); 1] = [("content-type", b"application/x-www-form-urlencoded")];
+    let request = post(
+        &headers,
+        "/",
+        b"Action=GetCallerIdentity&Version=2011-06-15".to_vec(),
+    )
+    .unwrap();
+    let response = cloud().handle(request).await.response().unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    assert!(String::from_utf8_lossy(response.body()).contains("<Account>123456789012</Account>"));
 }

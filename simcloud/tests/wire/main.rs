@@ -15,4 +15,5 @@ mod gate;
 mod hostile;
 mod repeatable;
 mod restart;
+mod tasks;
 mod tcp;

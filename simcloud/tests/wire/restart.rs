@@ -32,7 +32,11 @@ async fn a_restored_world_goes_on_where_it_was() {
     // The next build is not the first one over again.
     let next = restored.build(apply()).await;
     assert_eq!(next.build_number(), Some(3));
-    assert!(before.0.iter().all(|known| Some(known.id.as_str()) != next.id()));
+    assert_eq!(
+        next.id(),
+        sim.build(apply()).await.id(),
+        "ids go on where they were"
+    );
 }
 
 #[tokio::test(start_paused = true)]
