@@ -79,8 +79,8 @@ pub fn admin(state: ApiState) -> Router {
 
 fn finish(router: Router<ApiState>, state: ApiState) -> Router {
     router
-        .layer(middleware::map_response(harden))
         .layer(middleware::from_fn_with_state(state.clone(), contain))
+        .layer(middleware::map_response(harden))
         .with_state(state)
 }
 

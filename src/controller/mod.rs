@@ -251,7 +251,10 @@ impl Handle for Controller {
             }
             Some(_) => {}
         }
-        reasons.extend(state.trouble.clone());
+        reasons.extend(state.sweep_trouble.clone());
+        if state.sweep_trouble.is_none() {
+            reasons.extend(state.poll_trouble.clone());
+        }
         Readiness {
             ready: reasons.is_empty(),
             reasons,

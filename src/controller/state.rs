@@ -29,8 +29,10 @@ pub(super) struct State {
     pub(super) swept: Option<Instant>,
     /// When the last sweep was tried.
     pub(super) sweep_tried: Option<Instant>,
-    /// Why the last sweep or poll was not complete, if it was not.
-    pub(super) trouble: Option<String>,
+    /// Why the last sweep was not complete, if it was not.
+    pub(super) sweep_trouble: Option<String>,
+    /// Why the last poll of the desired table failed, if it did.
+    pub(super) poll_trouble: Option<String>,
     /// When the observing loop last went round.
     pub(super) beat: Option<Instant>,
     /// Whether somebody waits for a sweep.
