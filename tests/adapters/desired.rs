@@ -53,10 +53,10 @@ async fn a_row_that_we_write_is_the_row_that_we_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_is_written_whole_under_the_names_of_the_contract() {
+async fn a_row_is_written_whole_and_attributes_of_the_portals_own_stay() {
     let world = world().await;
     let mut old = good("a1");
-    old["x-old"] = json!({ "S": "left over" });
+    old["x-note"] = json!({ "S": "the portal's own" });
     world.put(TABLE, &old);
     world.cloud.desired.put_row(&full_row()).await.unwrap();
     let item = world.get(TABLE, &json!({ "id": { "S": "a1" } })).unwrap();
@@ -67,7 +67,23 @@ async fn a_row_is_written_whole_under_the_names_of_the_contract() {
         "parameters": { "M": { "SIZE": { "S": "small" }, "NOTE": { "S": "" } } },
         "timeZone": { "S": "Europe/Berlin" }, "keepUntil": { "S": "2026-11-21T10:00:00Z" },
         "keepReason": { "S": "demo" }, "expiresAt": { "S": "2026-12-01T00:00:00Z" },
-        "requestedBy": { "S": "bob" },
+        "requestedBy": { "S": "bob" }, "x-note": { "S": "the portal's own" },
+    });
+    assert_eq!(item, expected);
+
+    // What a row has not, it loses.
+    let raw = [("user", "ann"), ("app", "shop"), ("desired", "Running")];
+    let raw = raw.map(|(name, text)| (name.to_owned(), RawValue::Text(text.to_owned())));
+    world
+        .cloud
+        .desired
+        .put_row(&Row::read(id("a1"), raw.into()))
+        .await
+        .unwrap();
+    let item = world.get(TABLE, &json!({ "id": { "S": "a1" } })).unwrap();
+    let expected = json!({
+        "id": { "S": "a1" }, "user": { "S": "ann" }, "app": { "S": "shop" }, "desired": { "S": "Running" },
+        "x-note": { "S": "the portal's own" },
     });
     assert_eq!(item, expected);
 }

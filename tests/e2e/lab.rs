@@ -38,7 +38,8 @@ pub struct ShiftedClock {
 
 impl ShiftedClock {
     pub fn shift(&self, by: SignedDuration) {
-        self.shift_millis.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.shift_millis
+            .fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// Puts the clock so that it shows `to` now.
@@ -51,7 +52,10 @@ impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
         #[allow(clippy::disallowed_methods, reason = "the lab runs on real time")]
         let now = Timestamp::now();
-        now.checked_add(SignedDuration::from_millis(self.shift_millis.load(Ordering::SeqCst))).unwrap()
+        now.checked_add(SignedDuration::from_millis(
+            self.shift_millis.load(Ordering::SeqCst),
+        ))
+        .unwrap()
     }
 }
 
@@ -83,7 +87,12 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { speed: 400.0, builds: 10, config: String::new(), intervals: QUICK }
+        Self {
+            speed: 400.0,
+            builds: 10,
+            config: String::new(),
+            intervals: QUICK,
+        }
     }
 }
 
@@ -177,7 +186,14 @@ impl Lab {
         create_tables(&clients, &serve::tables(&config)).await.unwrap();
         let cloud = serve::cloud(&clients, serve::tables(&config)).unwrap();
         let clock = Arc::new(ShiftedClock::default());
-        let lab = Self { sim, url, config, cloud, clock, daemons: Mutex::default() };
+        let lab = Self {
+            sim,
+            url,
+            config,
+            cloud,
+            clock,
+            daemons: Mutex::default(),
+        };
         // Ten in the morning in Berlin, on a day without a change of the clock, unless a test says otherwise.
         lab.clock.set("2027-02-10T09:00:00Z".parse().unwrap());
         lab
@@ -194,14 +210,24 @@ impl Lab {
         let (api, admin) = (url(&ports.public), url(&ports.admin));
         let (stop, stopped) = oneshot::channel();
         let config = self.config.clone();
-        let world = World { cloud, metrics: Metrics::new("test"), ports, clock: self.clock.clone() };
+        let world = World {
+            cloud,
+            metrics: Metrics::new("test"),
+            ports,
+            clock: self.clock.clone(),
+        };
         let work = tokio::spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
             };
             serve::run(&config, world, shutdown).await.unwrap();
         });
-        self.daemons.lock().unwrap().push(Daemon { stop: Some(stop), work, api, admin });
+        self.daemons.lock().unwrap().push(Daemon {
+            stop: Some(stop),
+            work,
+            api,
+            admin,
+        });
     }
 
     /// Stops every daemon cleanly.
@@ -228,7 +254,11 @@ impl Lab {
             .map(|(name, value)| {
                 let number = *name == "generation";
                 let value = (*value).to_owned();
-                let value = if number { RawValue::Number(value) } else { RawValue::Text(value) };
+                let value = if number {
+                    RawValue::Number(value)
+                } else {
+                    RawValue::Text(value)
+                };
                 ((*name).to_owned(), value)
             })
             .collect();
@@ -246,7 +276,10 @@ impl Lab {
     }
 
     pub async fn status(&self, id: &str) -> Status {
-        self.memory(id).await.map(|memory| memory.status).unwrap_or_default()
+        self.memory(id)
+            .await
+            .map(|memory| memory.status)
+            .unwrap_or_default()
     }
 
     pub async fn snapshot(&self) -> StateSnapshot {
@@ -255,7 +288,8 @@ impl Lab {
 
     /// Waits until an app is in a phase, and gives its status then.
     pub async fn until(&self, id: &str, phase: Phase) -> Status {
-        self.until_status(id, &format!("phase {phase}"), |status| status.phase == phase).await
+        self.until_status(id, &format!("phase {phase}"), |status| status.phase == phase)
+            .await
     }
 
     pub async fn until_status(&self, id: &str, what: &str, done: impl Fn(&Status) -> bool) -> Status {
@@ -301,7 +335,10 @@ fn serve_on_its_own_thread(sim: &SimCloud, listener: TcpListener) {
     let sim = sim.clone();
     // Detached: it ends with the process.
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             sim.serve(listener, std::future::pending::<()>()).await.unwrap();
