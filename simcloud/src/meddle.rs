@@ -99,6 +99,13 @@ impl World {
         }
     }
 
+    /// What a build hangs on comes free; without a hang, nothing happens.
+    pub fn release_build(&self, id: &str) {
+        let (mut sim, now) = self.shared.now();
+        sim.release_build(id, now);
+        sim.advance(now);
+    }
+
     /// Someone runs `terraform force-unlock` for a host.
     pub fn force_unlock(&self, host: &str) {
         self.shared.now().0.state.locks.remove(host);

@@ -55,7 +55,7 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
             stop_beats_validity(draft, row, keep_until);
             let reason = if problems
                 .iter()
-                .any(|p| IDENTITY_FIELDS.contains(&p.field.as_str()) && p.remedy.contains("destroy"))
+                .any(|p| IDENTITY_FIELDS.contains(&p.field.as_str()) && p.problem.starts_with("cannot change"))
             {
                 "IdentityChanged"
             } else {

@@ -19,16 +19,22 @@ use lamplighter::model::name::AppId;
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::status::{ConditionKind, Phase, Status, Truth};
 use lamplighter::serve::{self, Ports, World};
-use simcloud::{BuildView, SimCloud, SimConfig};
+use simcloud::{BuildView, ServiceStatus, ServiceView, SimCloud, SimConfig, Timings, TokioClock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+pub mod process;
+pub mod wire;
 
 pub const CLUSTER: &str = "apps";
 pub const PROJECT: &str = "child-app";
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When a lab's time begins: ten in the morning in Berlin, on a day without a change of the clock.
+pub const MORNING: &str = "2027-02-10T09:00:00Z";
 
 /// The wall clock, which a test may put forward or back.
 #[derive(Debug, Default)]
@@ -79,6 +85,8 @@ struct Daemon {
 pub struct Setup {
     pub speed: f64,
     pub builds: usize,
+    /// How long things take before `speed` divides it.
+    pub timings: Timings,
     /// More lines for the daemon's configuration, at its end.
     pub config: String,
     /// How often the daemon looks; replaced to see what it does without its quick wake-ups.
@@ -90,6 +98,7 @@ impl Default for Setup {
         Self {
             speed: 400.0,
             builds: 10,
+            timings: Timings::default(),
             config: String::new(),
             intervals: QUICK,
         }
@@ -135,6 +144,8 @@ url = "http://{host_name}:@PORT@"
 health_path = "/health"
 target_group = "{resource_name}"
 schedule = "office"
+build_timeout = "4h"
+queue_timeout = "4h"
 parameters = { SIZE = { max_bytes = 10, one_of = ["small", "large"] } }
 
 [apps.wiki]
@@ -144,6 +155,8 @@ domain = "localhost"
 url = "http://{host_name}:@PORT@"
 health_path = "/health"
 schedule = "nights"
+build_timeout = "4h"
+queue_timeout = "4h"
 
 @MORE@
 "#;
@@ -161,7 +174,8 @@ impl Lab {
             speed: setup.speed,
             concurrent_builds: setup.builds,
             app_port: Some(port),
-            ..SimConfig::default()
+            timings: setup.timings,
+            ..SimConfig::with_clock(Arc::new(TokioClock::starting_at(MORNING.parse().unwrap())))
         });
         sim.create_project(PROJECT, CLUSTER);
         serve_on_its_own_thread(&sim, listener);
@@ -194,8 +208,7 @@ impl Lab {
             clock,
             daemons: Mutex::default(),
         };
-        // Ten in the morning in Berlin, on a day without a change of the clock, unless a test says otherwise.
-        lab.clock.set("2027-02-10T09:00:00Z".parse().unwrap());
+        lab.clock.set(MORNING.parse().unwrap());
         lab
     }
 
@@ -304,6 +317,36 @@ impl Lab {
         }
     }
 
+    /// Waits until an app says why it is where it is in this word.
+    pub async fn until_reason(&self, id: &str, reason: &str) -> Status {
+        self.until_status(id, &format!("reason {reason}"), |status| status.reason == reason)
+            .await
+    }
+
+    /// Looks again and again for a while that something stays so.
+    pub async fn throughout<F: Future<Output = bool>>(
+        &self,
+        time: Duration,
+        what: &str,
+        mut so: impl FnMut() -> F,
+    ) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            assert!(so().await, "not all the time: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// An app's history, oldest line first: `rule/reason: message`.
+    pub async fn history(&self, id: &str) -> Vec<String> {
+        let mut events = self.cloud.state.events(&app(id), 1000).await.unwrap();
+        events.reverse();
+        events
+            .into_iter()
+            .map(|event| format!("{}/{}: {}", event.rule, event.reason, event.message))
+            .collect()
+    }
+
     /// Waits until something is so.
     pub async fn eventually<F: Future<Output = bool>>(&self, what: &str, mut so: impl FnMut() -> F) {
         let begin = Instant::now();
@@ -322,6 +365,30 @@ impl Lab {
                 && build.gate_passed.is_some()
         });
         builds
+    }
+
+    /// All builds of an app, oldest first.
+    pub fn builds(&self, id: &str) -> Vec<BuildView> {
+        let mut builds = self.sim.world().builds();
+        builds.retain(|build| build.instance.as_deref() == Some(id));
+        builds
+    }
+
+    /// What is there of an app in ECS, gone services left out.
+    pub fn services(&self, id: &str) -> Vec<ServiceView> {
+        let mut services = self.sim.world().services();
+        services.retain(|service| {
+            service.instance.as_deref() == Some(id) && service.status != ServiceStatus::Inactive
+        });
+        services
+    }
+
+    /// Whether an app holds its user's slot.
+    pub async fn holds_a_slot(&self, id: &str) -> bool {
+        let claims = self.snapshot().await.claims;
+        claims
+            .iter()
+            .any(|(key, claim)| key.is_slot() && claim.app == app(id))
     }
 
     /// What the world itself found wrong, which must be nothing.

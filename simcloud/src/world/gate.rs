@@ -43,7 +43,9 @@ impl Sim {
         match asked {
             Ok(_) => {
                 self.ledger.note(at, &format!("{id} passed the gate"));
-                self.with_build(id, |build| build.gate_passed = Some(at));
+                self.with_build(id, |build| {
+                    build.gate_passed.get_or_insert(at);
+                });
                 self.check_builds(id, at);
                 if lost { unreachable() } else { Ok(()) }
             }

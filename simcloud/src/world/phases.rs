@@ -197,6 +197,33 @@ impl Sim {
         self.enter_phase(id, next, at);
     }
 
+    /// Lets a build go on that hangs, or would have hung in a later phase.
+    pub(crate) fn release_build(&mut self, id: &str, at: Timestamp) {
+        let Some(build) = self.state.builds.get_mut(id).filter(|build| !build.is_complete()) else {
+            return;
+        };
+        let phase = build.phase();
+        let hung = |after_applying| Behaviour::Hang {
+            phase,
+            after_applying,
+        };
+        let before = build.behaviours.contains(&hung(false));
+        let after_effect = build.behaviours.contains(&hung(true));
+        let (locked, applied) = (build.applied_from.is_some(), build.applied.is_some());
+        build
+            .behaviours
+            .retain(|behaviour| !matches!(behaviour, Behaviour::Hang { .. }));
+        let step = match phase {
+            Phase::Queued if before => BuildStep::MayStart,
+            Phase::Build if before && locked => BuildStep::Act,
+            // Terraform is still at work, and ends by itself.
+            Phase::Build if !applied => return,
+            _ if before || after_effect => BuildStep::PhaseEnds,
+            _ => return,
+        };
+        self.plan_build(id, at, step);
+    }
+
     /// Takes a build down at once: no later phase runs, and a Terraform lock it holds stays locked.
     pub(crate) fn kill_build(
         &mut self,

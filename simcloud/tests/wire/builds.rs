@@ -57,6 +57,39 @@ async fn a_behaviour_is_only_for_builds_that_match() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_build_that_is_released_goes_on_from_where_it_hangs() {
+    let sim = sim().await;
+    let world = sim.cloud.world();
+    for (phase, after_applying) in [
+        (Phase::Submitted, false),
+        (Phase::Queued, false),
+        (Phase::Provisioning, false),
+        (Phase::PreBuild, false),
+        (Phase::PreBuild, true),
+        (Phase::Build, false),
+        (Phase::Build, true),
+        (Phase::Finalizing, false),
+    ] {
+        world.behave(
+            Match::any(),
+            Behaviour::Hang {
+                phase,
+                after_applying,
+            },
+        );
+        let id = sim.build(apply()).await.id.unwrap();
+        wait(400).await;
+        assert_eq!(world.build(&id).unwrap().phase, phase);
+        world.release_build(&id);
+        wait(400).await;
+        let build = world.build(&id).unwrap();
+        assert_eq!(build.phase, Phase::Completed, "from {phase:?}");
+        assert!(build.applied.is_some(), "{build:?}");
+    }
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hanging_build_ends_at_its_timeout_without_post_build() {
     let sim = sim().await;
     sim.cloud
