@@ -53,10 +53,9 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
         }
         Err(problems) => {
             stop_beats_validity(draft, row, keep_until);
-            let reason = if problems
-                .iter()
-                .any(|p| IDENTITY_FIELDS.contains(&p.field.as_str()) && p.problem.starts_with("cannot change"))
-            {
+            let reason = if problems.iter().any(|p| {
+                IDENTITY_FIELDS.contains(&p.field.as_str()) && p.problem.starts_with("cannot change")
+            }) {
                 "IdentityChanged"
             } else {
                 "InvalidRow"

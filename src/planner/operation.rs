@@ -218,6 +218,10 @@ fn settle_closed(draft: &mut Draft<'_>, operation: &Operation) -> Step {
     let mut step = settle(draft, &ending);
     if let Some(build) = still_running {
         step.action = Some(Action::StopBuild { build });
+        if overrun(draft, operation) {
+            let message = "the build overran its deadline before it passed its gate";
+            draft.count_failure(operation.kind, message.to_owned());
+        }
     }
     if let Some(error) = &operation.start_error {
         draft.count_failure(operation.kind, error.clone());

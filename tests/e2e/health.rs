@@ -13,15 +13,25 @@ use crate::lab::{Lab, truth, wants};
 async fn a_deployment_that_leaves_nothing_is_repeated_and_then_stalls() {
     let lab = Lab::new().await;
     lab.start().await;
-    lab.sim.world().behave_always(Match::instance("one"), Behaviour::LeavesNothing);
+    lab.sim
+        .world()
+        .behave_always(Match::instance("one"), Behaviour::LeavesNothing);
     lab.put("one", &wants("ann", "shop", "Running")).await;
     let stalled = lab.until("one", Phase::Failed).await;
     assert_eq!((stalled.reason.as_str(), stalled.url), ("Stalled", None));
-    assert!(stalled.message.contains("service is missing"), "{}", stalled.message);
+    assert!(
+        stalled.message.contains("service is missing"),
+        "{}",
+        stalled.message
+    );
     let attempts = lab.passed("one", "apply").len();
     assert!((3..=4).contains(&attempts), "{attempts} attempts");
     lab.sim.world().forget_behaviours();
-    lab.put("one", &[&wants("ann", "shop", "Running")[..], &[("generation", "2")]].concat()).await;
+    lab.put(
+        "one",
+        &[&wants("ann", "shop", "Running")[..], &[("generation", "2")]].concat(),
+    )
+    .await;
     lab.until("one", Phase::Ready).await;
     lab.assert_sound();
     lab.stop().await;
@@ -33,13 +43,22 @@ async fn a_destroy_that_leaves_the_service_is_repeated_and_claims_are_kept_until
     lab.start().await;
     lab.put("one", &wants("ann", "shop", "Running")).await;
     lab.until("one", Phase::Ready).await;
-    lab.sim.world().behave_always(Match::instance("one").action("destroy"), Behaviour::LeavesService);
+    lab.sim
+        .world()
+        .behave_always(Match::instance("one").action("destroy"), Behaviour::LeavesService);
     lab.delete("one").await;
-    lab.eventually("destroyed more than once", async || lab.passed("one", "destroy").len() >= 2).await;
+    lab.eventually("destroyed more than once", async || {
+        lab.passed("one", "destroy").len() >= 2
+    })
+    .await;
     let history = lab.history("one").await.join("\n");
     assert!(history.contains("survived the destroy"), "{history}");
     assert_eq!(lab.status("one").await.phase, Phase::Destroying);
-    assert_eq!(lab.snapshot().await.claims.len(), 3, "what is there keeps its slot and its names");
+    assert_eq!(
+        lab.snapshot().await.claims.len(),
+        3,
+        "what is there keeps its slot and its names"
+    );
     lab.sim.world().forget_behaviours();
     lab.until("one", Phase::Destroyed).await;
     assert!(lab.snapshot().await.claims.is_empty());
@@ -56,7 +75,8 @@ async fn assert_never_ready(lab: &Lab, id: &str) {
             && status.url.is_none()
             && truth(&status, ConditionKind::Ready) != Some(Truth::True)
     };
-    lab.throughout(Duration::from_millis(1500), "not ready, and no URL", not_ready).await;
+    lab.throughout(Duration::from_millis(1500), "not ready, and no URL", not_ready)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,15 +84,27 @@ async fn a_crash_loop_tells_why_its_tasks_stop_and_is_never_ready() {
     let mut lab = Lab::new().await;
     lab.config.policy.timing.ready_deadline = SignedDuration::from_secs(1);
     lab.start().await;
-    lab.sim.world().crash_loop("exits", Some(137), "OutOfMemoryError: container killed");
-    lab.sim.world().crash_loop("starts-never", None, "CannotPullContainerError: no such image");
-    let apps = [("exits", "OutOfMemoryError: container killed"), ("starts-never", "CannotPullContainerError")];
+    lab.sim
+        .world()
+        .crash_loop("exits", Some(137), "OutOfMemoryError: container killed");
+    lab.sim
+        .world()
+        .crash_loop("starts-never", None, "CannotPullContainerError: no such image");
+    let apps = [
+        ("exits", "OutOfMemoryError: container killed"),
+        ("starts-never", "CannotPullContainerError"),
+    ];
     for (id, _) in apps {
         lab.put(id, &wants(id, "shop", "Running")).await;
     }
     for (id, reason) in apps {
-        let told = lab.until_status(id, reason, |status| status.message.contains(reason)).await;
-        assert!(told.reason == "TasksFailing" || told.phase == Phase::Failed, "{told:#?}");
+        let told = lab
+            .until_status(id, reason, |status| status.message.contains(reason))
+            .await;
+        assert!(
+            told.reason == "TasksFailing" || told.phase == Phase::Failed,
+            "{told:#?}"
+        );
         assert_never_ready(&lab, id).await;
         let late = lab.until(id, Phase::Failed).await;
         assert_eq!(truth(&late, ConditionKind::Stalled), Some(Truth::True));

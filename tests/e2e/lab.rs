@@ -260,6 +260,20 @@ impl Lab {
         self.daemons.lock().unwrap().last().unwrap().admin.clone()
     }
 
+    /// How many complete sweeps the newest daemon has made.
+    pub async fn sweeps(&self) -> u64 {
+        self.metric("lamplighter_sweeps_total{result=\"complete\"}").await
+    }
+
+    /// One number of the newest daemon's metrics, by its name and labels; zero when it is not there.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let text = wire::get(&format!("{}/metrics", self.admin())).await.body;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        line.unwrap_or(0)
+    }
+
     /// Writes a row as a portal does.
     pub async fn put(&self, id: &str, fields: &[(&str, &str)]) {
         let raw = fields

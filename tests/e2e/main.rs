@@ -9,3 +9,4 @@ mod health;
 mod lab;
 mod life;
 mod mind;
+mod night;

@@ -34,7 +34,11 @@ const PAST_THE_GATE: [Place; 6] = [
 const DELETED_AT_ONCE: usize = 5;
 
 async fn lab() -> Lab {
-    let lab = Lab::with(Setup { builds: 40, ..Setup::default() }).await;
+    let lab = Lab::with(Setup {
+        builds: 40,
+        ..Setup::default()
+    })
+    .await;
     lab.start().await;
     lab
 }
@@ -60,15 +64,26 @@ async fn deploy_until_held(lab: &Lab, apps: &[(String, Place)]) {
 }
 
 fn hang(lab: &Lab, id: &str, action: &str, (phase, after_applying): Place) {
-    lab.sim.world().behave(Match::instance(id).action(action), Behaviour::Hang { phase, after_applying });
+    lab.sim.world().behave(
+        Match::instance(id).action(action),
+        Behaviour::Hang {
+            phase,
+            after_applying,
+        },
+    );
 }
 
 async fn until_held(lab: &Lab, id: &str, action: &str, (phase, after): Place) {
     let there = |build: &BuildView| {
-        let acted = if phase == Phase::Build { build.applied.is_some() } else { build.gate_passed.is_some() };
+        let acted = if phase == Phase::Build {
+            build.applied.is_some()
+        } else {
+            build.gate_passed.is_some()
+        };
         build.action.as_deref() == Some(action) && build.phase == phase && (!after || acted)
     };
-    lab.eventually(&format!("{id} hangs"), async || lab.builds(id).iter().any(there)).await;
+    lab.eventually(&format!("{id} hangs"), async || lab.builds(id).iter().any(there))
+        .await;
 }
 
 async fn delete_in_turns(lab: &Lab, apps: &[(String, Place)], what: &str, seen: impl Fn(&Status) -> bool) {
@@ -103,7 +118,12 @@ async fn left_alone_then_released(lab: &Lab, apps: &[(String, Place)]) {
     }
     let alone = |id: &str| matches!(&lab.builds(id)[..], [build] if build.ended.is_none());
     let all_alone = async || apps.iter().all(|(id, _)| alone(id));
-    lab.throughout(Duration::from_millis(500), "one build each, not stopped", all_alone).await;
+    lab.throughout(
+        Duration::from_millis(500),
+        "one build each, not stopped",
+        all_alone,
+    )
+    .await;
     for (id, _) in apps {
         lab.sim.world().release_build(&lab.builds(id)[0].id);
     }
@@ -124,7 +144,10 @@ async fn before_the_gate_a_change_of_mind_means_that_nothing_is_ever_applied() {
     for (id, _) in &suspended {
         lab.put(id, &wants(id, "shop", "Suspended")).await;
     }
-    delete_in_turns(&lab, &deleted, "gone", |status| status.phase == AppPhase::Destroyed).await;
+    delete_in_turns(&lab, &deleted, "gone", |status| {
+        status.phase == AppPhase::Destroyed
+    })
+    .await;
     for (id, _) in &destroyed {
         lab.until(id, AppPhase::Destroyed).await;
     }
@@ -132,8 +155,13 @@ async fn before_the_gate_a_change_of_mind_means_that_nothing_is_ever_applied() {
         lab.until(id, AppPhase::Suspended).await;
     }
     for (id, _) in &all {
-        lab.eventually(&format!("{id} is stopped"), async || lab.builds(id)[0].ended.is_some()).await;
-        let [build] = &lab.builds(id)[..] else { panic!("one build of {id}, for there was nothing to destroy") };
+        lab.eventually(&format!("{id} is stopped"), async || {
+            lab.builds(id)[0].ended.is_some()
+        })
+        .await;
+        let [build] = &lab.builds(id)[..] else {
+            panic!("one build of {id}, for there was nothing to destroy")
+        };
         assert_eq!((build.gate_passed, build.applied), (None, None), "{id}");
         assert_eq!(lab.services(id), []);
         assert!(!lab.holds_a_slot(id).await, "the slot of {id} is free");
@@ -176,7 +204,10 @@ async fn past_the_gate_an_unwanted_build_is_left_to_end_and_then_destroyed() {
         lab.until(id, AppPhase::Destroyed).await;
         let (applied, destroyed) = (lab.passed(id, "apply"), lab.passed(id, "destroy"));
         assert_eq!((applied.len(), destroyed.len()), (1, 1), "{id}");
-        assert!(destroyed[0].started >= applied[0].ended.unwrap(), "{id}: one after the other");
+        assert!(
+            destroyed[0].started >= applied[0].ended.unwrap(),
+            "{id}: one after the other"
+        );
         assert_eq!(lab.services(id), []);
         assert!(!lab.holds_a_slot(id).await, "the slot of {id} is free");
     }
@@ -196,7 +227,9 @@ async fn past_the_gate_a_changed_spec_is_applied_after_the_build_at_work_never_b
     for (id, _) in &apps {
         let deployed = |status: &Status| status.phase == AppPhase::Ready && lab.builds(id).len() == 2;
         lab.until_status(id, "ready after a second build", deployed).await;
-        let [first, second] = &lab.passed(id, "apply")[..] else { panic!("two builds of {id}") };
+        let [first, second] = &lab.passed(id, "apply")[..] else {
+            panic!("two builds of {id}")
+        };
         assert!(second.gate_passed.unwrap() >= first.ended.unwrap(), "{id}");
         assert_eq!(second.environment["SIZE"], "large");
     }
@@ -215,7 +248,11 @@ async fn suspended_in_the_middle_of_a_deployment_it_sleeps_as_soon_as_it_is_ther
     left_alone_then_released(&lab, &apps).await;
     for (id, _) in &apps {
         let asleep = lab.until(id, AppPhase::Suspended).await;
-        let service = lab.sim.world().service(CLUSTER, &asleep.resource_name.unwrap()).unwrap();
+        let service = lab
+            .sim
+            .world()
+            .service(CLUSTER, &asleep.resource_name.unwrap())
+            .unwrap();
         assert_eq!((service.desired, service.running), (0, 0));
         lab.put(id, &wants(id, "shop", "Running")).await;
         lab.until(id, AppPhase::Ready).await;
@@ -239,7 +276,13 @@ async fn wanted_again_before_a_destroy_passed_its_gate_an_app_lives_on_and_after
     }
     let (saved, late) = (&apps[0].0, &apps[1].0);
     lab.until(saved, AppPhase::Ready).await;
-    assert_eq!((lab.passed(saved, "apply").len(), lab.passed(saved, "destroy").len()), (1, 0));
+    assert_eq!(
+        (
+            lab.passed(saved, "apply").len(),
+            lab.passed(saved, "destroy").len()
+        ),
+        (1, 0)
+    );
 
     lab.until_status(late, "left to end", is_left_to_end).await;
     lab.sim.world().release_build(&lab.passed(late, "destroy")[0].id);
