@@ -5,7 +5,9 @@
 
 mod banner;
 mod catalogue;
+pub mod console;
 
+use std::future::Future;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -54,7 +56,7 @@ pub struct Options {
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub builds: u32,
     /// Which log lines are written
-    #[arg(long, default_value = "warn,lamplighter=info", value_name = "DIRECTIVES")]
+    #[arg(long, default_value = "warn,lamplighter=info", value_name = "DIRECTIVES", value_parser = directives)]
     pub log: String,
 }
 
@@ -65,6 +67,13 @@ fn speed(text: &str) -> Result<f64, String> {
     } else {
         Err("use 0.1 to 10000".to_owned())
     }
+}
+
+fn directives(text: &str) -> Result<String, String> {
+    let readable = tracing_subscriber::EnvFilter::builder().parse(text);
+    readable
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// Where everything answers.
@@ -80,6 +89,7 @@ pub struct Addresses {
 
 /// Runs until Ctrl-C or SIGTERM.
 pub async fn run(options: Options) -> anyhow::Result<()> {
+    let asked_to_stop = serve::asked_to_stop();
     let aws = listen(options.aws_port, "--aws-port").await?;
     let public = listen(options.api_port, "--api-port").await?;
     let admin = listen(options.admin_port, "--admin-port").await?;
@@ -100,7 +110,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .map(|folder| tokio::spawn(keep(sim.clone(), world_file(folder))));
 
     let config = catalogue::config(app_port, options.speed, options.builds);
-    let ended = daemon(&options, &config, &addresses, Ports { public, admin }).await;
+    let ended = daemon(
+        &options,
+        &config,
+        &addresses,
+        Ports { public, admin },
+        asked_to_stop,
+    )
+    .await;
 
     if let Some(keeper) = keeper {
         keeper.abort();
@@ -119,6 +136,7 @@ async fn daemon(
     config: &Config,
     addresses: &Addresses,
     ports: Ports,
+    asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let settings = Settings {
@@ -132,17 +150,15 @@ async fn daemon(
         .await
         .context("cannot create the tables")?;
     let cloud = serve::cloud(&clients, serve::tables(config))?;
-    if options.example {
-        write_examples(&cloud).await?;
-    }
-    let announcement = tokio::spawn(announce(options.clone(), addresses.clone(), cloud.clone()));
+    let apps = config.policy.catalogue.keys().map(ToString::to_string).collect();
+    let announcement = tokio::spawn(announce(options.clone(), addresses.clone(), apps, cloud.clone()));
     let world = World {
         cloud,
         metrics,
         ports,
         clock: Arc::new(SystemClock),
     };
-    let ended = serve::run(config, world, serve::asked_to_stop()).await;
+    let ended = serve::run(config, world, asked_to_stop).await;
     announcement.abort();
     ended
 }
@@ -259,8 +275,8 @@ async fn write_examples(cloud: &Cloud) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says where everything is once it answers, and follows the example rows until they are ready.
-async fn announce(options: Options, addresses: Addresses, cloud: Cloud) {
+/// Says where everything is once it answers, then writes the example rows and follows them until they are ready.
+async fn announce(options: Options, addresses: Addresses, apps: Vec<String>, cloud: Cloud) {
     let ready = format!("{}/readyz", addresses.admin);
     while !matches!(
         cloud.prober.probe(&ready).await.present(),
@@ -268,7 +284,16 @@ async fn announce(options: Options, addresses: Addresses, cloud: Cloud) {
     ) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    say(&banner::text(&addresses, options.example));
+    say(&banner::text(&banner::Facts {
+        addresses: &addresses,
+        program: &std::env::args()
+            .next()
+            .unwrap_or_else(|| "lamplighter".to_owned()),
+        speed: options.speed,
+        kept_in: options.data.as_ref().map(|folder| folder.display().to_string()),
+        apps: apps.iter().map(String::as_str).collect(),
+        example: options.example,
+    }));
     if let Some(file) = &options.ready_file
         && let Err(error) = write_ready_file(file, &addresses)
     {
@@ -278,7 +303,10 @@ async fn announce(options: Options, addresses: Addresses, cloud: Cloud) {
         );
     }
     if options.example {
-        follow_examples(&cloud).await;
+        match write_examples(&cloud).await {
+            Ok(()) => follow_examples(&cloud).await,
+            Err(error) => tracing::error!(error = format!("{error:#}"), "there is no example"),
+        }
     }
 }
 

@@ -112,14 +112,15 @@ async fn run(given: &WithConfig) -> ExitCode {
 }
 
 async fn daemon(config: &Config) -> anyhow::Result<()> {
+    let asked_to_stop = serve::asked_to_stop();
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let ports = serve::Ports::bind(&config.api).await?;
     let clients = serve::clients(config, &metrics).await;
     let cloud = serve::cloud(&clients, serve::tables(config))?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        public = %config.api.public_addr,
-        admin = %config.api.admin_addr,
+        public = %ports.public.local_addr()?,
+        admin = %ports.admin.local_addr()?,
         apps = config.policy.catalogue.len(),
         "lamplighter starts",
     );
@@ -129,15 +130,16 @@ async fn daemon(config: &Config) -> anyhow::Result<()> {
         ports,
         clock: Arc::new(SystemClock),
     };
-    serve::run(config, world, serve::asked_to_stop()).await
+    serve::run(config, world, asked_to_stop).await
 }
 
 #[cfg(feature = "dev")]
 async fn dev(options: lamplighter::dev::Options) -> ExitCode {
-    log_to_stderr(&LogConfig {
-        format: LogFormat::Pretty,
-        filter: options.log.clone(),
-    });
+    tracing_subscriber::fmt()
+        .with_env_filter(log_filter(&options.log))
+        .with_writer(std::io::stderr)
+        .event_format(lamplighter::dev::console::ForPeople)
+        .init();
     done(lamplighter::dev::run(options).await)
 }
 
@@ -190,10 +192,17 @@ fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The scheduler tells of its own set-up at the level of news.
+const QUIET: &str = "tokio_cron_scheduler=warn";
+
+/// The lines that `directives` ask for.
+fn log_filter(directives: &str) -> EnvFilter {
+    EnvFilter::new(format!("{QUIET},{directives}"))
+}
+
 fn log_to_stderr(config: &LogConfig) {
-    let filter = EnvFilter::new(&config.filter);
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(log_filter(&config.filter))
         .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -61,7 +61,9 @@ impl Recorder {
             }
         };
         let mut memory = plan.memory;
-        note_outcome(&mut memory, outcome);
+        if let Some(Action::StartBuild { .. }) = &plan.action {
+            note_start(&mut memory, outcome);
+        }
         if before == Some(&memory) && plan.release.is_empty() && !plan.forget {
             return Ok(Recorded {
                 memory,
@@ -104,7 +106,7 @@ impl Recorder {
 }
 
 /// What came of `StartBuild` belongs to the operation it was sent for.
-fn note_outcome(memory: &mut Memory, outcome: &Outcome) {
+fn note_start(memory: &mut Memory, outcome: &Outcome) {
     let Some(operation) = memory
         .operation
         .as_mut()

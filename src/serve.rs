@@ -141,15 +141,14 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
     let _ = ticker.shutdown().await;
     let patience = config.shutdown_grace + Duration::from_secs(1);
     let ended = tokio::time::timeout(patience, async { tokio::join!(api, work) }).await;
-    match ended {
-        Ok((api, work)) => {
-            work.context("the controller ended in a panic")?;
-            api.context("the servers ended in a panic")?
-                .context("the servers failed")?;
-            tracing::info!("stopped");
-        }
-        Err(_) => tracing::warn!("stopped at the deadline with work in hand; the next start takes it up"),
-    }
+    let Ok((api, work)) = ended else {
+        tracing::warn!("stopped at the deadline with work in hand; the next start takes it up");
+        return Ok(());
+    };
+    work.context("the controller ended in a panic")?;
+    api.context("the servers ended in a panic")?
+        .context("the servers failed")?;
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -179,24 +178,32 @@ pub fn call_observer(metrics: &Metrics) -> Arc<dyn CallObserver> {
     Arc::new(Calls(metrics.clone()))
 }
 
-/// Resolves on Ctrl-C or SIGTERM.
-pub async fn asked_to_stop() {
+/// Resolves on Ctrl-C or SIGTERM, also on one that came before anybody waited.
+pub fn asked_to_stop() -> impl Future<Output = ()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            },
-            Err(error) => {
-                tracing::warn!(%error, "SIGTERM cannot be heard; only Ctrl-C stops this process cleanly");
-                let _ = tokio::signal::ctrl_c().await;
+        let heard = |kind| {
+            signal(kind)
+                .inspect_err(|error| tracing::warn!(%error, "a signal to stop cannot be heard"))
+                .ok()
+        };
+        let (mut interrupt, mut terminate) = (heard(SignalKind::interrupt()), heard(SignalKind::terminate()));
+        async move {
+            let wait = async |signal: &mut Option<tokio::signal::unix::Signal>| match signal {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            };
+            tokio::select! {
+                _ = wait(&mut interrupt) => {}
+                _ = wait(&mut terminate) => {}
             }
         }
     }
     #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
+    async {
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 /// Counts every call to AWS.

@@ -42,7 +42,7 @@ fn registered(metrics: &Metrics) -> BTreeMap<String, Shape> {
         let labels = family
             .get_metric()
             .iter()
-            .flat_map(|metric| metric.get_label())
+            .flat_map(prometheus::proto::Metric::get_label)
             .map(|label| label.name().to_owned())
             .collect();
         (family.name().to_owned(), (kind, labels))
@@ -212,7 +212,7 @@ fn each_event_counts_where_it_belongs() {
     metrics.reconcile.passed(ReconcileResult::Conflict, second);
     metrics.reconcile.passed(ReconcileResult::Panicked, second);
     metrics.reconcile.passed(ReconcileResult::Idle, second);
-    metrics.reconcile.became_ready(Duration::from_secs(240));
+    metrics.reconcile.became_ready(Duration::from_mins(4));
     metrics.builds.started(BuildKind::Apply);
     let failure = BuildFailure {
         status: "FAILED".to_owned(),

@@ -232,6 +232,31 @@ mod tests {
     }
 
     #[test]
+    fn without_tokens_a_client_on_another_machine_is_refused() {
+        let check = |peer: &str, expected: bool| {
+            let ends = Ends {
+                peer: SocketAddr::new(peer.parse().expect("an address"), 1),
+                own: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            };
+            let mut request = Request::new(axum::body::Body::empty());
+            request
+                .headers_mut()
+                .insert(header::HOST, header::HeaderValue::from_static("localhost"));
+            assert!(
+                admit(&Access::ThisMachine, &request).is_err(),
+                "ends that are not known"
+            );
+            request.extensions_mut().insert(ends);
+            assert_eq!(admit(&Access::ThisMachine, &request).is_ok(), expected, "{peer}");
+        };
+        check("127.0.0.1", true);
+        check("::1", true);
+        check("::ffff:127.0.0.1", true);
+        check("192.168.1.9", false);
+        check("::ffff:192.168.1.9", false);
+    }
+
+    #[test]
     fn a_hash_is_64_hex_digits() {
         assert!(Token::from_sha256(Role::Viewer, &"aB".repeat(32)).is_some());
         for bad in [

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::model::row::{Desired, Problem};
 pub use crate::model::status::{BuildStatus, NextChange, Phase, Status};
 
-use super::handle::AppSummary;
+use crate::controller::handle::AppSummary;
 use crate::model::history::Event;
 use crate::model::policy::Deletions;
 use crate::model::row::Row;

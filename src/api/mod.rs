@@ -21,13 +21,12 @@ mod admin;
 mod apps;
 mod body;
 pub mod dto;
-pub mod handle;
 mod holds;
 pub mod problem;
 mod serve;
 
+pub use crate::controller::handle::{AppSummary, Fleet, Handle, Readiness};
 pub use access::Access;
-pub use handle::{AppSummary, Fleet, Handle, Readiness};
 pub use serve::serve;
 
 use problem::{Code, Refused};
@@ -79,8 +78,8 @@ pub fn admin(state: ApiState) -> Router {
 
 fn finish(router: Router<ApiState>, state: ApiState) -> Router {
     router
-        .layer(middleware::map_response(harden))
         .layer(middleware::from_fn_with_state(state.clone(), contain))
+        .layer(middleware::map_response(harden))
         .with_state(state)
 }
 

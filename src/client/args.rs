@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 /// A verb that is carried out by a daemon.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum ClientCommand {
@@ -66,7 +68,7 @@ pub struct Apply {
     #[arg(long)]
     pub app: Option<String>,
     /// What is wanted
-    #[arg(long, value_parser = ["Running", "Suspended", "Destroyed"], ignore_case = true)]
+    #[arg(long, value_parser = desired(), ignore_case = true)]
     pub desired: Option<String>,
     /// A parameter of the build, NAME=VALUE; can be given again
     #[arg(long = "param", value_name = "NAME=VALUE")]
@@ -86,6 +88,16 @@ pub struct Apply {
     /// The hard end, RFC 3339
     #[arg(long)]
     pub expires_at: Option<String>,
+}
+
+const DESIRED: [&str; 3] = ["Running", "Suspended", "Destroyed"];
+
+/// People may write it in any case; rows may not.
+fn desired() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(DESIRED).map(|text| {
+        let known = DESIRED.iter().find(|known| known.eq_ignore_ascii_case(&text));
+        known.map_or(text.clone(), |known| (*known).to_owned())
+    })
 }
 
 /// Which daemon, who asks, and how to print.

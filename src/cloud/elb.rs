@@ -100,17 +100,21 @@ impl Elb {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let found = groups
+        let of_that_name = groups
             .iter()
             .find(|group| group.target_group_name() == Some(name));
-        let found =
-            found.and_then(|group| Some((without_targets(group), group.target_group_arn()?.to_owned())));
-        // AWS says that a name is not there; an answer that leaves it out says nothing.
-        let problem = || "the answer leaves out the group that was asked for".to_owned();
-        found.map(Some).ok_or_else(|| Error::Unreadable {
-            call,
-            problem: problem(),
-        })
+        match of_that_name
+            .and_then(|group| Some((without_targets(group), group.target_group_arn()?.to_owned())))
+        {
+            Some(found) => Ok(Some(found)),
+            // AWS says that a name is not there. MiniStack leaves it out of its answer, which alone proves
+            // nothing; a complete listing does.
+            None if !self.all().await?.contains_key(name) => Ok(None),
+            None => Err(Error::Unreadable {
+                call,
+                problem: "the answer leaves out a group that is there".to_owned(),
+            }),
+        }
     }
 
     /// Every target group by name, with its ARN. All pages or an error.

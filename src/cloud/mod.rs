@@ -35,7 +35,8 @@ pub trait DesiredStore: Send + Sync {
     async fn row(&self, id: &AppId) -> Result<Option<Row>>;
     /// Every row, read consistently, in pages of 1 MB. All pages or an error, never a part.
     async fn rows(&self) -> Result<Rows>;
-    /// Writes a whole row; used by our own API, through the same table as the portal.
+    /// Writes every attribute of a row, and takes away those it has not; attributes of the portal's own stay.
+    /// Used by our own API, through the same table as the portal.
     async fn put_row(&self, row: &Row) -> Result<()>;
     /// Deletes a row; it is no error when it was gone.
     async fn delete_row(&self, id: &AppId) -> Result<()>;

@@ -68,9 +68,11 @@ impl Judgement {
     }
 }
 
-/// Whether losing this app's row would tear something down.
+/// Whether losing this app's row would tear something down. Names alone do not count: portals are told to
+/// delete the rows of apps that are destroyed.
 fn counts(memory: &Memory) -> bool {
-    memory.deployment.is_some() || memory.holding.is_some() || memory.in_flight().is_some()
+    let holds_slot = memory.holding.as_ref().is_some_and(|holding| holding.slot);
+    memory.deployment.is_some() || holds_slot || memory.in_flight().is_some()
 }
 
 /// Whether the deletion was confirmed or approved already, and so is not part of what vanished just now.
@@ -140,6 +142,19 @@ mod tests {
             Deletions::Held { vanished: 21, .. }
         ));
         assert!(matches!(clear(&judge(6, 6, |_, _| {})), Deletions::Held { .. }));
+    }
+
+    #[test]
+    fn rows_of_destroyed_apps_may_all_go_at_once() {
+        let destroyed = |_: usize, memory: &mut Memory| {
+            if let Some(holding) = &mut memory.holding {
+                holding.slot = false;
+            }
+        };
+        assert_eq!(
+            *judge(20, 20, destroyed).overall(),
+            Deletions::Clear { as_of: at(10) }
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod admission;
 mod deletions;
+pub mod handle;
 mod observe;
 mod pass;
 mod queue;
@@ -23,7 +24,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::api::handle::{Fleet, Handle, Readiness};
 use crate::clock::Clock;
 use crate::cloud::Cloud;
 use crate::config::{AdmissionLimits, Intervals};
@@ -39,6 +39,7 @@ use crate::model::policy::{Admission as Answer, Policy};
 use crate::model::status::Phase;
 use crate::recorder::Recorder;
 use admission::Admission;
+use handle::{Fleet, Handle, Readiness};
 use queue::{Priority, Queue};
 use state::State;
 use triggers::Tick;
@@ -251,7 +252,10 @@ impl Handle for Controller {
             }
             Some(_) => {}
         }
-        reasons.extend(state.trouble.clone());
+        reasons.extend(state.sweep_trouble.clone());
+        if state.sweep_trouble.is_none() {
+            reasons.extend(state.poll_trouble.clone());
+        }
         Readiness {
             ready: reasons.is_empty(),
             reasons,

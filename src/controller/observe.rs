@@ -10,10 +10,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Controller;
 use super::deletions::Judgement;
+use super::handle::Fleet;
 use super::pass::{priority, wants_attention};
 use super::queue::Priority;
 use super::triggers::Tick;
-use crate::api::handle::Fleet;
 use crate::inventory::{Context, Sweep, SweepPlan};
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
@@ -77,7 +77,7 @@ impl Controller {
             Err(error) => {
                 tracing::error!(error = error.chain(), "the sweep could not read the tables");
                 self.metrics.sweeps.missed(began.elapsed());
-                self.state().trouble = Some(error.chain());
+                self.state().sweep_trouble = Some(error.chain());
             }
         }
         self.publish_gauges();
@@ -95,7 +95,8 @@ impl Controller {
                     .map(|(cluster, index)| (cluster.clone(), index.clone())),
             );
             state.swept = Some(Instant::now());
-            state.trouble = None;
+            state.sweep_trouble = None;
+            state.poll_trouble = None;
             state.fleet.as_of = Some(sweep.rows_read_at);
             state.fleet.deletions = judgement.overall().clone();
             state.fleet.unreadable.clone_from(&sweep.state.unreadable);
@@ -170,14 +171,13 @@ impl Controller {
             Ok(rows) => rows.rows,
             Err(error) => {
                 tracing::warn!(error = error.chain(), "could not read the desired table");
-                self.state().trouble = Some(error.chain());
+                self.state().poll_trouble = Some(error.chain());
                 return;
             }
         };
         let changed: Vec<AppId> = {
             let mut state = self.state();
-            // A poll proves that AWS can be reached again, and what was wrong with a sweep shows at the next.
-            state.trouble = None;
+            state.poll_trouble = None;
             let apps = &state.fleet.apps;
             let known = |id: &AppId| apps.get(id).and_then(|app| app.row.as_ref());
             let gone = apps

@@ -250,13 +250,13 @@ mod tests {
         assert_eq!(queue.get().await, Some(id("a")));
         queue.add(&id("a"), Priority::Human);
         queue.add(&id("a"), Priority::Human);
-        let none = tokio::time::timeout(Duration::from_secs(60), queue.get()).await;
+        let none = tokio::time::timeout(Duration::from_mins(1), queue.get()).await;
         assert!(none.is_err(), "a key is worked on by one worker at a time");
         queue.done(&id("a"));
         assert_eq!(queue.get().await, Some(id("a")));
         queue.done(&id("a"));
         assert!(
-            tokio::time::timeout(Duration::from_secs(60), queue.get())
+            tokio::time::timeout(Duration::from_mins(1), queue.get())
                 .await
                 .is_err()
         );
@@ -286,12 +286,12 @@ mod tests {
         let queue = queue();
         let start = Instant::now();
         queue.add_after(&id("a"), Duration::from_secs(10), Priority::Resync);
-        queue.add_after(&id("a"), Duration::from_secs(60), Priority::Resync);
+        queue.add_after(&id("a"), Duration::from_mins(1), Priority::Resync);
         assert_eq!(queue.get().await, Some(id("a")));
         assert_eq!(start.elapsed().as_secs(), 10);
         queue.done(&id("a"));
         assert!(
-            tokio::time::timeout(Duration::from_secs(300), queue.get())
+            tokio::time::timeout(Duration::from_mins(5), queue.get())
                 .await
                 .is_err()
         );

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::deletions::Judgement;
-use crate::api::handle::{AppSummary, Fleet};
+use super::handle::{AppSummary, Fleet};
 use crate::inventory::{Glance, TagIndex};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, ClusterName};
@@ -29,8 +29,10 @@ pub(super) struct State {
     pub(super) swept: Option<Instant>,
     /// When the last sweep was tried.
     pub(super) sweep_tried: Option<Instant>,
-    /// Why the last sweep or poll was not complete, if it was not.
-    pub(super) trouble: Option<String>,
+    /// Why the last sweep was not complete, if it was not.
+    pub(super) sweep_trouble: Option<String>,
+    /// Why the last poll of the desired table failed, if it did.
+    pub(super) poll_trouble: Option<String>,
     /// When the observing loop last went round.
     pub(super) beat: Option<Instant>,
     /// Whether somebody waits for a sweep.

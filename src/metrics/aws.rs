@@ -10,21 +10,24 @@ use super::{CALL_SECONDS, Register};
 const OTHER: &str = "other";
 
 /// The calls that keep their names as labels: service, then operation. Any other is `other`.
-pub const KNOWN_CALLS: [(&str, &str); 24] = [
+pub const KNOWN_CALLS: [(&str, &str); 27] = [
     ("codebuild", "BatchGetBuilds"),
     ("codebuild", "BatchGetProjects"),
     ("codebuild", "ListBuildsForProject"),
     ("codebuild", "StartBuild"),
     ("codebuild", "StopBuild"),
     ("dynamodb", "BatchGetItem"),
+    ("dynamodb", "CreateTable"),
     ("dynamodb", "DeleteItem"),
     ("dynamodb", "DescribeTable"),
+    ("dynamodb", "DescribeTimeToLive"),
     ("dynamodb", "GetItem"),
     ("dynamodb", "PutItem"),
     ("dynamodb", "Query"),
     ("dynamodb", "Scan"),
     ("dynamodb", "TransactWriteItems"),
     ("dynamodb", "UpdateItem"),
+    ("dynamodb", "UpdateTimeToLive"),
     ("ecs", "DescribeClusters"),
     ("ecs", "DescribeServices"),
     ("ecs", "DescribeTasks"),
@@ -37,17 +40,15 @@ pub const KNOWN_CALLS: [(&str, &str); 24] = [
     ("sts", "GetCallerIdentity"),
 ];
 
-/// Outcomes that keep their name as a label: `ok`, and the kinds of `cloud::Error`.
-pub const KNOWN_OUTCOMES: [&str; 9] = [
+/// Outcomes that keep their name as a label. A condition that was not met is `rejected`.
+pub const KNOWN_OUTCOMES: [&str; 7] = [
     "ok",
-    "conflict",
     "denied",
-    "limit_reached",
+    "limit",
     "not_found",
     "rejected",
     "throttled",
     "unavailable",
-    "unreadable",
 ];
 
 /// Calls to AWS.

@@ -4,7 +4,7 @@ use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::{self, Intake};
 use super::plan::{Class, Requeue};
-use crate::model::blueprint::BuildKind;
+use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::claim::{Claim, ClaimKey, Identity};
 use crate::model::memory::Accepted;
 use crate::model::observed::Observed;
@@ -20,7 +20,7 @@ pub(super) fn deploy_if_needed(draft: &mut Draft<'_>, wish: &Wish, intake: &Inta
         deployed.complete && deployed.blueprint.spec_hash == accepted.blueprint.spec_hash
     });
     if up_to_date {
-        return None;
+        return follow_the_catalogue(draft, &accepted.blueprint);
     }
     if !wish.may_start {
         return Some(Step::wait(
@@ -31,6 +31,26 @@ pub(super) fn deploy_if_needed(draft: &mut Draft<'_>, wish: &Wish, intake: &Inta
         ));
     }
     Some(begin(draft, &accepted, intake, Class::Human))
+}
+
+/// No build reads how many tasks an app has and where it answers, so a catalogue that changes these is
+/// followed at once. `None`: whether it works can be judged as it was looked at.
+fn follow_the_catalogue(draft: &mut Draft<'_>, wanted: &Blueprint) -> Option<Step> {
+    let deployed = &mut draft.memory.deployment.as_mut()?.blueprint;
+    deployed.tasks = wanted.tasks;
+    if (&deployed.url, &deployed.health_url) == (&wanted.url, &wanted.health_url) {
+        return None;
+    }
+    deployed.url.clone_from(&wanted.url);
+    deployed.health_url.clone_from(&wanted.health_url);
+    // The look was at the old one.
+    draft.memory.ready_since = None;
+    Some(Step::wait(
+        Phase::Starting,
+        "UrlChanged",
+        "The catalogue gives it another URL, which is asked next.",
+        Requeue::Now,
+    ))
 }
 
 /// Re-applies what is deployed, because something of it went missing.

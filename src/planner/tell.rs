@@ -43,14 +43,16 @@ pub(super) fn finish(mut draft: Draft<'_>, mut step: Step, wish: &Wish, intake: 
 
 fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
     let now = draft.now;
+    let conditions = [
+        (ConditionKind::Accepted, accepted(draft, step, intake)),
+        (ConditionKind::Deployed, deployed(draft)),
+        (ConditionKind::Ready, ready(step)),
+        (ConditionKind::RouteHealthy, route_healthy(draft, step)),
+        (ConditionKind::Stalled, stalled(draft, step, wish)),
+    ];
     let build = build_status(draft);
-    let stalled = draft.stalled();
+    let next_change = retry(draft, step).or_else(|| wish.next.clone());
     let memory = &mut draft.memory;
-    let retry_at = memory
-        .failures
-        .as_ref()
-        .map(|f| f.retry_at)
-        .filter(|_| step.reason == "WaitingToRetry");
     let identity = memory
         .holding
         .as_ref()
@@ -65,102 +67,152 @@ fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
     status.observed_generation = memory.request.as_ref().and_then(|request| request.generation);
     status.phase = step.phase;
     step.reason.clone_into(&mut status.reason);
-    status.message.clone_from(&step.message);
+    status.message = message(step, wish);
     status.host_name = identity.map(|identity| identity.host_name.to_string());
     status.resource_name = identity.map(|identity| identity.resource_name.to_string());
     status.build = build;
-    status.next_change = match retry_at {
-        Some(at) => Some(NextChange {
-            at,
-            action: "Retry".to_owned(),
-            rule: "Backoff".to_owned(),
-        }),
-        None => wish.next.clone(),
+    status.next_change = next_change;
+    let deployment = memory.deployment.as_ref().filter(|_| step.phase == Phase::Ready);
+    status.url = deployment.map(|deployment| deployment.blueprint.url.clone());
+    for (
+        kind,
+        Told {
+            truth,
+            reason,
+            message,
+        },
+    ) in conditions
+    {
+        status.set(kind, truth, reason, message, now);
+    }
+}
+
+/// What is told of one condition.
+struct Told {
+    truth: Truth,
+    reason: &'static str,
+    message: String,
+}
+
+impl Told {
+    fn new(truth: Truth, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            truth,
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// The step's own sentence; and, while the row is gone and nothing is done about it, why not.
+fn message(step: &Step, wish: &Wish) -> String {
+    if wish.may_start || wish.level == Desired::Destroyed || step.message.contains(&wish.because) {
+        step.message.clone()
+    } else {
+        format!("{} {}", wish.because, step.message)
+    }
+}
+
+fn retry(draft: &Draft<'_>, step: &Step) -> Option<NextChange> {
+    let failures = draft
+        .memory
+        .failures
+        .as_ref()
+        .filter(|_| step.reason == "WaitingToRetry")?;
+    Some(NextChange {
+        at: failures.retry_at,
+        action: "Retry".to_owned(),
+        rule: "Backoff".to_owned(),
+    })
+}
+
+fn accepted(draft: &Draft<'_>, step: &Step, intake: &Intake) -> Told {
+    if let Some(refusal) = &intake.refusal {
+        let mut problems: Vec<String> = refusal.problems.iter().map(ToString::to_string).collect();
+        if draft.memory.accepted.is_some() {
+            problems.push("what was accepted before stays in force".to_owned());
+        }
+        return Told::new(Truth::False, refusal.reason, problems.join("; "));
+    }
+    if step.phase == Phase::Refused {
+        return Told::new(Truth::False, step.reason, step.message.clone());
+    }
+    Told::new(Truth::True, "Accepted", intake.notes.join(" "))
+}
+
+fn deployed(draft: &Draft<'_>) -> Told {
+    let Some(deployment) = &draft.memory.deployment else {
+        return Told::new(Truth::False, "NothingDeployed", "Nothing is deployed.");
     };
-    let ready = step.phase == Phase::Ready;
-    status.url = ready
-        .then(|| {
-            memory
-                .deployment
-                .as_ref()
-                .map(|deployment| deployment.blueprint.url.clone())
-        })
-        .flatten();
-
-    let (accepted, reason, message) = accepted(step, intake, memory.accepted.is_some());
-    status.set(ConditionKind::Accepted, accepted, reason, message, now);
-
-    let deployed = memory.deployment.as_ref().map(|deployment| {
-        let newest = memory
-            .accepted
-            .as_ref()
-            .is_none_or(|accepted| accepted.blueprint.spec_hash == deployment.blueprint.spec_hash);
-        (deployment.complete, newest)
-    });
-    let (truth, reason, message) = match deployed {
-        Some((true, true)) => (Truth::True, "Applied", "The newest accepted spec is applied."),
-        Some((true, false)) => (Truth::False, "OutOfDate", "An older spec is applied."),
-        Some((false, _)) => (
+    let accepted = draft.memory.accepted.as_ref();
+    let newest = accepted.is_none_or(|a| a.blueprint.spec_hash == deployment.blueprint.spec_hash);
+    match (deployment.complete, newest) {
+        (true, true) => Told::new(Truth::True, "Applied", "The newest accepted spec is applied."),
+        (true, false) => Told::new(Truth::False, "OutOfDate", "An older spec is applied."),
+        (false, _) => Told::new(
             Truth::False,
             "Incomplete",
             "The last build may have applied a part.",
         ),
-        None => (Truth::False, "NothingDeployed", "Nothing is deployed."),
-    };
-    status.set(ConditionKind::Deployed, truth, reason, message.to_owned(), now);
-
-    let truth = if ready { Truth::True } else { Truth::False };
-    status.set(
-        ConditionKind::Ready,
-        truth,
-        step.reason,
-        step.message.clone(),
-        now,
-    );
-
-    let has_group = memory
-        .deployment
-        .as_ref()
-        .is_some_and(|d| d.blueprint.target_group.is_some());
-    let (truth, reason) = match (&draft.view.target_group, has_group) {
-        (_, false) => (
-            ready.then_some(Truth::True),
-            if ready { "Answering" } else { "NoRoute" },
-        ),
-        _ if ready => (Some(Truth::True), "Answering"),
-        (Observed::Present(group), true) if !group.attached => (Some(Truth::False), "NotAttached"),
-        (Observed::Absent, true) => (Some(Truth::False), "Missing"),
-        (Observed::Present(_) | Observed::Unknown, true) => (None, "NotKnown"),
-    };
-    let truth = truth.unwrap_or(Truth::Unknown);
-    status.set(ConditionKind::RouteHealthy, truth, reason, String::new(), now);
-
-    let late = step.rule == Some("ReadyDeadline");
-    let (truth, reason) = match (stalled, late, wish.level) {
-        (true, _, Desired::Running) => (Truth::True, "TooManyFailures"),
-        (_, true, _) => (Truth::True, "NotReadyInTime"),
-        _ => (Truth::False, "Progressing"),
-    };
-    let message = if truth == Truth::True {
-        step.message.clone()
-    } else {
-        String::new()
-    };
-    status.set(ConditionKind::Stalled, truth, reason, message, now);
+    }
 }
 
-fn accepted(step: &Step, intake: &Intake, ever: bool) -> (Truth, &'static str, String) {
-    if let Some(refusal) = &intake.refusal {
-        let mut problems: Vec<String> = refusal.problems.iter().map(ToString::to_string).collect();
-        if ever {
-            problems.push("what was accepted before stays in force".to_owned());
-        }
-        return (Truth::False, refusal.reason, problems.join("; "));
+fn ready(step: &Step) -> Told {
+    let truth = if step.phase == Phase::Ready {
+        Truth::True
+    } else {
+        Truth::False
+    };
+    Told::new(truth, step.reason, step.message.clone())
+}
+
+fn route_healthy(draft: &Draft<'_>, step: &Step) -> Told {
+    let deployment = draft.memory.deployment.as_ref();
+    let has_group = deployment.is_some_and(|deployment| deployment.blueprint.target_group.is_some());
+    if step.phase == Phase::Ready {
+        return Told::new(Truth::True, "Answering", "Requests reach it.");
     }
-    if step.phase == Phase::Refused {
-        return (Truth::False, step.reason, step.message.clone());
+    if !has_group {
+        return Told::new(
+            Truth::Unknown,
+            "NoRoute",
+            "It has no target group that could be looked at.",
+        );
     }
-    (Truth::True, "Accepted", intake.notes.join(" "))
+    match &draft.view.target_group {
+        Observed::Unknown => Told::new(Truth::Unknown, "NotKnown", "Its target group was not looked at."),
+        Observed::Absent => Told::new(Truth::False, "Missing", "Its target group is missing."),
+        Observed::Present(group) if !group.attached => Told::new(
+            Truth::False,
+            "NotAttached",
+            "No load balancer uses its target group.",
+        ),
+        Observed::Present(group) => match &group.targets {
+            Observed::Present(targets) if targets.healthy > 0 && targets.unhealthy == 0 => {
+                Told::new(Truth::True, "TargetsHealthy", "Its targets are healthy.")
+            }
+            Observed::Present(targets) => {
+                let why = targets.reason.as_deref().unwrap_or("no target is registered");
+                Told::new(
+                    Truth::False,
+                    "TargetsUnhealthy",
+                    format!("Its targets are not healthy: {why}."),
+                )
+            }
+            Observed::Absent => Told::new(Truth::False, "TargetsUnhealthy", "It has no target."),
+            Observed::Unknown => Told::new(Truth::Unknown, "NotKnown", "Its targets were not looked at."),
+        },
+    }
+}
+
+fn stalled(draft: &Draft<'_>, step: &Step, wish: &Wish) -> Told {
+    if draft.stalled() && wish.level == Desired::Running {
+        Told::new(Truth::True, "TooManyFailures", step.message.clone())
+    } else if step.rule == Some("ReadyDeadline") {
+        Told::new(Truth::True, "NotReadyInTime", step.message.clone())
+    } else {
+        Told::new(Truth::False, "Progressing", "")
+    }
 }
 
 /// The build at work, or the last one.

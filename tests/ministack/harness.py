@@ -13,7 +13,7 @@ every build SUCCEEDED at once. The proxy changes three answers and passes everyt
   StopBuild                    stops the play
 
 A play is what the shipped buildspec does, without Terraform: the shipped gate.sh with the real AWS CLI, then, if it
-passes, an ECS service with its tags and target group is made or deleted.
+passes, an ECS service with its tags, target group and listener is made or deleted.
 
 What this can't prove, because MiniStack has no such thing and the harness invents none:
 
@@ -32,6 +32,7 @@ import argparse
 import ctypes
 import http.client
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -158,7 +159,11 @@ class Stage:
     def __init__(self, endpoint: str, project: str, cluster: str, build_secs: float) -> None:
         self.endpoint, self.project, self.cluster, self.build_secs = endpoint, project, cluster, build_secs
         self.ecs, self.elb = client("ecs", endpoint), client("elbv2", endpoint)
+        self.balancer = ""
         self.app_port = 0
+        # A listener port for each app: MiniStack shows a target group as attached when a listener's default action
+        # names it, and not when a rule does, which is what a module would make.
+        self.ports = itertools.count(8001)
         self.plays: dict[str, Play] = {}
         self.live: set[str] = set()
         self.gone: set[str] = set()
@@ -176,6 +181,8 @@ class Stage:
             },
             serviceRole="arn:aws:iam::000000000000:role/child-app-build",
         )
+        balancers = self.elb.create_load_balancer(Name="child-apps", Subnets=["subnet-0", "subnet-1"])
+        self.balancer = balancers["LoadBalancers"][0]["LoadBalancerArn"]
         self.ecs.create_cluster(clusterName=self.cluster)
         self.ecs.register_task_definition(
             family="child-app",
@@ -228,6 +235,12 @@ class Stage:
             self.elb.register_targets(
                 TargetGroupArn=target_group, Targets=[{"Id": LOOPBACK, "Port": self.app_port}]
             )
+            self.elb.create_listener(
+                LoadBalancerArn=self.balancer,
+                Protocol="HTTP",
+                Port=next(self.ports),
+                DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+            )
             tags = {"lamplighter:instance-id": variables["INSTANCE_ID"], "lamplighter:host-name": host}
             self.ecs.create_service(
                 cluster=self.cluster,
@@ -249,7 +262,13 @@ class Stage:
             if service["status"] == "ACTIVE":
                 self.ecs.delete_service(cluster=self.cluster, service=name, force=True)
             for balancer in service["loadBalancers"]:
-                self.elb.delete_target_group(TargetGroupArn=balancer["targetGroupArn"])
+                self.unroute(balancer["targetGroupArn"])
+
+    def unroute(self, target_group: str) -> None:
+        for listener in self.elb.describe_listeners(LoadBalancerArn=self.balancer)["Listeners"]:
+            if any(action.get("TargetGroupArn") == target_group for action in listener["DefaultActions"]):
+                self.elb.delete_listener(ListenerArn=listener["ListenerArn"])
+        self.elb.delete_target_group(TargetGroupArn=target_group)
 
 
 def serve_proxy(stage: Stage, upstream_port: int) -> http.server.ThreadingHTTPServer:

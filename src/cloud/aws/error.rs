@@ -28,7 +28,7 @@ impl Kind {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Kind::Throttled => "throttled",
-            Kind::Limit => "limit",
+            Kind::Limit => "limit_reached",
             Kind::Denied => "denied",
             Kind::NotFound => "not_found",
             Kind::Rejected => "rejected",

@@ -186,3 +186,43 @@ fn timeouts() -> TimeoutConfig {
 fn made_up_credentials() -> Credentials {
     Credentials::new("made-up", "made-up", None, None, "lamplighter")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_credential_types::credential_fn::provide_credentials_fn;
+    use aws_credential_types::provider::error::CredentialsError;
+
+    use crate::cloud::Error;
+
+    async fn without_credentials(why: fn() -> CredentialsError) -> Error {
+        let provider = provide_credentials_fn(move || std::future::ready(Err(why())));
+        let config = SdkConfig::builder()
+            .behavior_version(behavior())
+            .retry_config(retries())
+            .identity_cache(IdentityCache::no_cache())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(provider));
+        let observer: Arc<dyn CallObserver> = Arc::new(Unobserved);
+        let clients = Clients::new(&config.build(), None, &observer, None);
+        let asked = clients.ecs.list_services().send().await;
+        map("ecs.ListServices", asked.expect_err("nothing can be signed"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn having_no_credentials_is_a_denial_and_not_reaching_their_source_passes() {
+        let none = without_credentials(|| CredentialsError::not_loaded("no provider has any")).await;
+        assert!(
+            matches!(&none, Error::Denied { message, .. } if message.contains("no provider has any")),
+            "{}",
+            none.chain()
+        );
+        let broken = without_credentials(|| CredentialsError::provider_error("503 from the agent")).await;
+        assert!(matches!(&broken, Error::Unavailable { .. }), "{}", broken.chain());
+        assert!(
+            broken.chain().contains("503 from the agent"),
+            "{}",
+            broken.chain()
+        );
+    }
+}

@@ -15,13 +15,13 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use tokio::time::Instant;
 
-use super::error::{self, Kind};
+use super::error;
 
 /// Is told of every call to AWS once it is over.
 pub trait CallObserver: Debug + Send + Sync {
     /// A call to `operation` of `service` (the SDK's names, for example `CodeBuild` and `StartBuild`) ended
-    /// as `outcome`: `ok`, `throttled`, `limit`, `denied`, `not_found`, `rejected` or `unavailable`. A
-    /// condition that was not met counts as `rejected`.
+    /// as `outcome`: `ok`, `conflict` (a condition was not met, or another write was in the way),
+    /// `throttled`, `limit_reached`, `denied`, `not_found`, `rejected` or `unavailable`.
     fn observe(
         &self,
         service: &str,
@@ -39,6 +39,15 @@ pub struct Unobserved;
 impl CallObserver for Unobserved {
     fn observe(&self, _: &str, _: &str, _: &'static str, _: u32, _: Duration) {}
 }
+
+/// Codes by which DynamoDB says that somebody else was there first: part of every day, and no fault.
+const CONFLICTS: [&str; 5] = [
+    "ConditionalCheckFailedException",
+    "IdempotentParameterMismatchException",
+    "ReplicatedWriteConflictException",
+    "TransactionCanceledException",
+    "TransactionConflictException",
+];
 
 /// The hook that the SDK calls.
 #[derive(Debug)]
@@ -107,9 +116,9 @@ impl Intercept for Recorder {
         };
         let outcome = match context.output_or_error() {
             Some(Ok(_)) => "ok",
-            // Without a response to this attempt the last one's must not be read for it.
-            Some(Err(error)) if !error.is_operation_error() && !error.is_response_error() => "unavailable",
-            Some(Err(_)) | None => context.response().map_or(Kind::Unavailable, kind_of).as_str(),
+            // Nothing came back this time, and what an earlier attempt was answered must not count for it.
+            Some(Err(error)) if error.is_timeout_error() || error.is_connector_error() => "unavailable",
+            Some(Err(_)) | None => context.response().map_or("unavailable", outcome_of),
         };
         self.observer.observe(
             metadata.service(),
@@ -122,12 +131,17 @@ impl Intercept for Recorder {
     }
 }
 
-/// The error here is of a type that differs for every operation, so its code is read from the answer.
-fn kind_of(response: &HttpResponse) -> Kind {
+/// How a call ended that was answered with an error. The error itself is of a type that differs for every
+/// operation, so its code is read from the answer.
+fn outcome_of(response: &HttpResponse) -> &'static str {
     let (code, message) = error::read_body(response);
+    if code.as_deref().is_some_and(|code| CONFLICTS.contains(&code)) {
+        return "conflict";
+    }
     error::classify(
         code.as_deref(),
         message.as_deref(),
         Some(response.status().as_u16()),
     )
+    .as_str()
 }

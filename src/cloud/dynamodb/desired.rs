@@ -7,7 +7,7 @@ use super::DynamoDb;
 use super::item::{self, Item};
 use crate::cloud::{DesiredStore, Result, Rows, aws};
 use crate::model::name::AppId;
-use crate::model::row::Row;
+use crate::model::row::{ATTRIBUTES, Row};
 
 #[async_trait]
 impl DesiredStore for DynamoDb {
@@ -37,14 +37,35 @@ impl DesiredStore for DynamoDb {
         Ok(rows)
     }
 
+    /// An update of every attribute a row may have, so that those of the portal's own (`x-…`) stay.
     async fn put_row(&self, row: &Row) -> Result<()> {
-        self.client
-            .put_item()
+        let mut attributes = item::of_row(row);
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        let mut update = self
+            .client
+            .update_item()
             .table_name(&self.tables.desired)
-            .set_item(Some(item::of_row(row)))
+            .key("id", item::text(row.id.as_str()));
+        for (n, name) in ATTRIBUTES.iter().enumerate().filter(|(_, name)| **name != "id") {
+            update = update.expression_attribute_names(format!("#a{n}"), *name);
+            if let Some(value) = attributes.remove(*name) {
+                set.push(format!("#a{n} = :v{n}"));
+                update = update.expression_attribute_values(format!(":v{n}"), value);
+            } else {
+                remove.push(format!("#a{n}"));
+            }
+        }
+        let clauses: Vec<String> = [("SET", set), ("REMOVE", remove)]
+            .into_iter()
+            .filter(|(_, parts)| !parts.is_empty())
+            .map(|(verb, parts)| format!("{verb} {}", parts.join(", ")))
+            .collect();
+        let call = "dynamodb.UpdateItem";
+        update
+            .update_expression(clauses.join(" "))
             .send()
             .await
-            .map_err(|e| aws::map("dynamodb.PutItem", e))?;
+            .map_err(|e| aws::map(call, e))?;
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 //! and every write of memory is conditional on the version it was read with.
 //!
 //! `item` knows how our values look as items, `desired` and `state` carry out the traits, `write` is the
-//! one transaction that changes memory, gate and claims together, and `tables` creates what is missing.
+//! one way memory changes, with gate and claims (`actions` has the parts), and `tables` creates what is missing.
 
 use crate::cloud::aws::Clients;
 
+mod actions;
 mod desired;
 mod item;
 mod state;

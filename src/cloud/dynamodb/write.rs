@@ -10,37 +10,15 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-    Update,
-};
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use sha2::{Digest as _, Sha256};
 
 use super::DynamoDb;
+use super::actions::{ALL_OLD, FREE, Part, TRANSACT, UNCHANGED, encoded, expected};
 use super::item::{self, Item};
 use crate::cloud::{Error, Write, WriteError, aws, text};
-use crate::model::claim::ClaimKey;
-use crate::model::name::{AppId, OperationId};
 
-type Outcome<T> = std::result::Result<T, WriteError>;
-
-const TRANSACT: &str = "dynamodb.TransactWriteItems";
-const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
-const WHOLE: &str = "every required field is set";
-
-/// A claim may be taken or given back by the app that has it.
-const FREE_OR_MINE: &str = "attribute_not_exists(#pk) OR #app = :me";
-const FREE: &str = "attribute_not_exists(#pk)";
-const UNCHANGED: &str = "#version = :expected";
-
-/// What one action of a transaction is about, so that the reason at the same place can be understood.
-enum Part {
-    Memory,
-    Claim(ClaimKey),
-    Gate,
-    Expiry,
-    Event,
-}
+pub(super) type Outcome<T> = std::result::Result<T, WriteError>;
 
 /// What became of a transaction.
 enum Sent {
@@ -155,122 +133,6 @@ impl DynamoDb {
             Some(_) | None => Err(aws::map(TRANSACT, error).into()),
         }
     }
-
-    /// The actions of a write, memory first.
-    fn actions(&self, write: &Write) -> Outcome<Vec<(Part, TransactWriteItem)>> {
-        let me = &write.memory.id;
-        let mut actions = vec![(Part::Memory, self.memory_action(write)?)];
-        for key in &write.take {
-            actions.push((Part::Claim(key.clone()), self.take(key, me, write)));
-        }
-        for key in &write.release {
-            actions.push((Part::Claim(key.clone()), self.release(key, me)));
-        }
-        if let Some(operation) = &write.open_gate {
-            actions.push((Part::Gate, self.open_gate(operation, me)));
-        }
-        if let Some((operation, at)) = &write.expire_gate {
-            let expiry = Update::builder()
-                .table_name(&self.tables.state)
-                .key("pk", item::text(item::gate_key(operation)))
-                // Without it, the update of a gate that is gone would create one, and an open one at that.
-                .condition_expression("attribute_exists(#pk)")
-                .update_expression("SET #ttl = :ttl")
-                .expression_attribute_names("#pk", "pk")
-                .expression_attribute_names("#ttl", "ttl")
-                .expression_attribute_values(":ttl", item::number(&at.as_second()))
-                .build()
-                .expect(WHOLE);
-            actions.push((Part::Expiry, TransactWriteItem::builder().update(expiry).build()));
-        }
-        for event in &write.events {
-            let put = Put::builder()
-                .table_name(&self.tables.events)
-                .set_item(Some(encoded(TRANSACT, item::of_event(event))?))
-                .build()
-                .expect(WHOLE);
-            actions.push((Part::Event, TransactWriteItem::builder().put(put).build()));
-        }
-        Ok(actions)
-    }
-
-    fn memory_action(&self, write: &Write) -> Outcome<TransactWriteItem> {
-        let (condition, name, version) = match expected(write) {
-            Some(version) => (UNCHANGED, ("#version", "version"), Some(version)),
-            None => (FREE, ("#pk", "pk"), None),
-        };
-        let values = version.map(|version| [(":expected".to_owned(), version)].into_iter().collect());
-        let action = TransactWriteItem::builder();
-        if write.forget {
-            let delete = Delete::builder()
-                .table_name(&self.tables.state)
-                .key("pk", item::text(item::memory_key(&write.memory.id)))
-                .condition_expression(condition)
-                .expression_attribute_names(name.0, name.1)
-                .set_expression_attribute_values(values)
-                .return_values_on_condition_check_failure(ALL_OLD);
-            return Ok(action.delete(delete.build().expect(WHOLE)).build());
-        }
-        let put = Put::builder()
-            .table_name(&self.tables.state)
-            .set_item(Some(encoded(TRANSACT, item::of_memory(&write.memory))?))
-            .condition_expression(condition)
-            .expression_attribute_names(name.0, name.1)
-            .set_expression_attribute_values(values)
-            .return_values_on_condition_check_failure(ALL_OLD);
-        Ok(action.put(put.build().expect(WHOLE)).build())
-    }
-
-    /// An update, so that a claim that is ours already keeps its `since`.
-    fn take(&self, key: &ClaimKey, me: &AppId, write: &Write) -> TransactWriteItem {
-        let update = Update::builder()
-            .table_name(&self.tables.state)
-            .key("pk", item::text(key.as_str()))
-            .condition_expression(FREE_OR_MINE)
-            .update_expression("SET #app = :me, #since = if_not_exists(#since, :at)")
-            .expression_attribute_names("#pk", "pk")
-            .expression_attribute_names("#app", "app")
-            .expression_attribute_names("#since", "since")
-            .expression_attribute_values(":me", item::text(me.as_str()))
-            .expression_attribute_values(":at", item::text(write.at.to_string()))
-            .return_values_on_condition_check_failure(ALL_OLD)
-            .build()
-            .expect(WHOLE);
-        TransactWriteItem::builder().update(update).build()
-    }
-
-    fn release(&self, key: &ClaimKey, me: &AppId) -> TransactWriteItem {
-        let delete = Delete::builder()
-            .table_name(&self.tables.state)
-            .key("pk", item::text(key.as_str()))
-            .condition_expression(FREE_OR_MINE)
-            .expression_attribute_names("#pk", "pk")
-            .expression_attribute_names("#app", "app")
-            .expression_attribute_values(":me", item::text(me.as_str()))
-            .return_values_on_condition_check_failure(ALL_OLD)
-            .build()
-            .expect(WHOLE);
-        TransactWriteItem::builder().delete(delete).build()
-    }
-
-    fn open_gate(&self, operation: &OperationId, me: &AppId) -> TransactWriteItem {
-        let put = Put::builder()
-            .table_name(&self.tables.state)
-            .item("pk", item::text(item::gate_key(operation)))
-            // For people who look at the table; a gate is found by its operation alone.
-            .item("app", item::text(me.as_str()))
-            .condition_expression(FREE)
-            .expression_attribute_names("#pk", "pk")
-            .return_values_on_condition_check_failure(ALL_OLD)
-            .build()
-            .expect(WHOLE);
-        TransactWriteItem::builder().put(put).build()
-    }
-}
-
-/// The version that must be stored; `None`: nothing may be.
-fn expected(write: &Write) -> Option<AttributeValue> {
-    (write.expected_version > 0).then(|| item::number(&write.expected_version))
 }
 
 /// The condition on memory failed. If what is stored is what we meant to store, our own first try did it.
@@ -354,10 +216,6 @@ fn in_progress(error: SdkError<TransactWriteItemsError>) -> WriteError {
         call: TRANSACT,
         cause: Box::new(error),
     })
-}
-
-fn encoded(call: &'static str, item: std::result::Result<Item, String>) -> Outcome<Item> {
-    item.map_err(|problem| WriteError::Other(Error::Unreadable { call, problem }))
 }
 
 /// The token of a write, equal for equal writes: a write that is sent again, even after a crash, is the same

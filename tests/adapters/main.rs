@@ -1,0 +1,19 @@
+//! The adapters of the edge against the simulated cloud: the real SDK's requests, in memory, on paused time.
+//! What the simulated cloud cannot be made to answer comes as a canned answer, spelt as AWS spells it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod build_view;
+mod builds;
+mod cancellation;
+mod canned;
+mod desired;
+mod errors;
+mod loaded;
+mod probe;
+mod routes;
+mod services;
+mod state;
+mod support;
+mod tables;
+mod tasks;
+mod transaction;
