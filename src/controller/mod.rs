@@ -150,7 +150,7 @@ impl Controller {
             if let Err(error) = pass.await
                 && error.is_panic()
             {
-                tracing::error!(app = ?id.as_str(), "a pass panicked; the app is looked at again");
+                tracing::error!(app = %id.as_str().escape_debug(), "a pass panicked; the app is looked at again");
                 self.metrics
                     .reconcile
                     .passed(crate::metrics::ReconcileResult::Panicked, Duration::ZERO);
