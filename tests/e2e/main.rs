@@ -1,6 +1,12 @@
 //! End to end over TCP: the real daemon and the real AWS clients against a simulated AWS, judged by what is
 //! in the tables and in that AWS, never by which calls were made.
-#![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests on real time"
+)]
 
 mod conflict;
 mod cost;

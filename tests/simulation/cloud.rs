@@ -103,7 +103,11 @@ impl TestCloud {
             log_lines: 2_000_000,
             ..SimConfig::with_clock(clock.clone())
         });
-        for (project, cluster) in [("child-app", "apps"), ("desk-up", "desks"), ("desk-down", "desks")] {
+        for (project, cluster) in [
+            ("child-app", "apps"),
+            ("desk-up", "desks"),
+            ("desk-down", "desks"),
+        ] {
             sim.create_project(project, cluster);
         }
         let mut config = Config::from_toml(TEMPLATE).unwrap_or_else(|mistakes| panic!("{mistakes}"));
@@ -122,17 +126,26 @@ impl TestCloud {
         let clients = Clients::simulated(&simulation, &(Arc::new(Unobserved) as _));
         create_tables(&clients, &serve::tables(&config)).await.unwrap();
         let unseen = DynamoDb::new(&clients, serve::tables(&config));
-        Self { sim, config, database, unseen }
+        Self {
+            sim,
+            config,
+            database,
+            unseen,
+        }
     }
 
     pub(crate) fn put(&self, id: &str, row: &RowSpec) {
         let request = json!({"TableName": self.config.tables.desired, "Item": row.item(id)});
-        self.database.put_item(serde_json::from_str(&request.to_string()).unwrap()).unwrap();
+        self.database
+            .put_item(serde_json::from_str(&request.to_string()).unwrap())
+            .unwrap();
     }
 
     pub(crate) fn delete(&self, id: &str) {
         let request = json!({"TableName": self.config.tables.desired, "Key": {"id": {"S": id}}});
-        self.database.delete_item(serde_json::from_str(&request.to_string()).unwrap()).unwrap();
+        self.database
+            .delete_item(serde_json::from_str(&request.to_string()).unwrap())
+            .unwrap();
     }
 
     /// The state table as it is.
@@ -143,7 +156,10 @@ impl TestCloud {
     /// The history the daemons wrote, a line each.
     pub(crate) fn history(&self) -> Vec<String> {
         let request = json!({"TableName": self.config.tables.events});
-        let answer = self.database.scan(serde_json::from_str(&request.to_string()).unwrap()).unwrap();
+        let answer = self
+            .database
+            .scan(serde_json::from_str(&request.to_string()).unwrap())
+            .unwrap();
         let answer = serde_json::to_value(&answer).unwrap();
         let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
         let items = answer["Items"].as_array().cloned().unwrap_or_default();
@@ -151,7 +167,12 @@ impl TestCloud {
             .iter()
             .map(|item| {
                 let words = ["id", "rule", "reason", "phase", "message"].map(|name| text(item, name));
-                format!("{} decided {} {}", text(item, "time"), text(item, "at"), words.join(" | "))
+                format!(
+                    "{} decided {} {}",
+                    text(item, "time"),
+                    text(item, "at"),
+                    words.join(" | ")
+                )
             })
             .collect();
         lines.sort();
@@ -160,14 +181,22 @@ impl TestCloud {
 
     /// How many calls so far could have changed something.
     pub(crate) fn changes(&self) -> u64 {
-        self.sim.world().calls().iter().filter(|(name, _)| changes(name)).map(|(_, count)| count).sum()
+        self.sim
+            .world()
+            .calls()
+            .iter()
+            .filter(|(name, _)| changes(name))
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 
 /// Whether an operation changes something.
 pub(crate) fn changes(operation: &str) -> bool {
     let verb = operation.split('.').nth(1).unwrap_or_default();
-    let verbs = ["Put", "Update", "Delete", "Transact", "Start", "Stop", "Create", "Batch"];
+    let verbs = [
+        "Put", "Update", "Delete", "Transact", "Start", "Stop", "Create", "Batch",
+    ];
     verbs.iter().any(|start| verb.starts_with(start)) && !verb.starts_with("BatchGet")
 }
 
@@ -199,7 +228,10 @@ pub(crate) struct VirtualClock {
 
 impl VirtualClock {
     pub(crate) fn starting_at(base: Timestamp) -> Self {
-        Self { base, started: tokio::time::Instant::now() }
+        Self {
+            base,
+            started: tokio::time::Instant::now(),
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -213,7 +245,10 @@ impl VirtualClock {
     }
 
     pub(crate) fn wrong_by(self, skew: jiff::SignedDuration) -> Self {
-        Self { base: self.base + skew, ..self }
+        Self {
+            base: self.base + skew,
+            ..self
+        }
     }
 }
 

@@ -34,7 +34,10 @@ impl Daemon {
     pub(crate) fn start(cloud: &TestCloud, replica: &Replica, life: u64, clock: VirtualClock) -> Self {
         let mut dice = Dice::new(replica.seed, 100 + life);
         let tripwire = Arc::new(Tripwire::default());
-        let connection = Connection { to: cloud.sim.http_client(), tripwire: tripwire.clone() };
+        let connection = Connection {
+            to: cloud.sim.http_client(),
+            tripwire: tripwire.clone(),
+        };
         let http = SharedHttpClient::new(connection);
         let simulation = Simulation::new(http, clock.now(), dice.next());
         let clients = Clients::simulated(&simulation, &(Arc::new(Unobserved) as _));
@@ -67,7 +70,9 @@ impl Daemon {
     /// was carried out and before its answer is read.
     pub(crate) fn trip(&self, after: u64, answered: bool) {
         self.tripwire.left.store(after, Ordering::SeqCst);
-        self.tripwire.answered.store(u64::from(answered), Ordering::SeqCst);
+        self.tripwire
+            .answered
+            .store(u64::from(answered), Ordering::SeqCst);
     }
 
     /// Returns when it has come to that call.
@@ -118,9 +123,16 @@ struct Connection {
 }
 
 impl HttpClient for Connection {
-    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        parts: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let to = self.to.http_connector(settings, parts);
-        SharedHttpConnector::new(Line { to, tripwire: self.tripwire.clone() })
+        SharedHttpConnector::new(Line {
+            to,
+            tripwire: self.tripwire.clone(),
+        })
     }
 }
 

@@ -23,12 +23,20 @@ use run::{Outcome, Tally, run};
 const FAILED_BEFORE: &str = include_str!("seeds.txt");
 
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name).ok().map(|text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number"))
+    })
 }
 
 fn failed_before() -> Vec<u64> {
-    let lines = FAILED_BEFORE.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    lines.filter(|line| !line.is_empty()).map(|line| line.parse().unwrap()).collect()
+    let lines = FAILED_BEFORE
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| line.parse().unwrap())
+        .collect()
 }
 
 /// Runs seeds on every core, and fails with one line for each that is wrong.

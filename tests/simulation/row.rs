@@ -57,7 +57,11 @@ impl RowSpec {
     pub(crate) fn asks_as(&self, other: &Self) -> bool {
         let plain = |row: &Self| {
             let row = row.clone();
-            Self { keep_until: None, expires_at: None, ..row }
+            Self {
+                keep_until: None,
+                expires_at: None,
+                ..row
+            }
         };
         plain(self) == plain(other)
     }

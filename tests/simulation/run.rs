@@ -55,7 +55,8 @@ pub(crate) fn catch_panics() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let noted = PANICS.with_borrow_mut(|panics| panics.as_mut().map(|all| all.push(info.to_string())));
+            let noted =
+                PANICS.with_borrow_mut(|panics| panics.as_mut().map(|all| all.push(info.to_string())));
             if noted.is_none() {
                 before(info);
             }
@@ -67,8 +68,11 @@ pub(crate) fn catch_panics() {
 pub(crate) fn run(seed: u64) -> Outcome {
     catch_panics();
     PANICS.set(Some(Vec::new()));
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async {
             let mut story = Story::new(Scenario::of(seed)).await;
@@ -84,7 +88,11 @@ pub(crate) fn run(seed: u64) -> Outcome {
         hash: String::new(),
         tally: Tally::default(),
     });
-    outcome.wrong.extend(panics.into_iter().map(|panic| format!("panic: {}", panic.replace('\n', " "))));
+    outcome.wrong.extend(
+        panics
+            .into_iter()
+            .map(|panic| format!("panic: {}", panic.replace('\n', " "))),
+    );
     outcome
 }
 
@@ -112,7 +120,9 @@ impl Story {
         cloud.sim.faults().set(scenario.trouble.faults.clone());
         let watch = Watch::new(&scenario);
         let daemons = scenario.replicas.iter().map(|_| None).collect();
-        let returns = (0..scenario.replicas.len()).map(|n| (n, scenario.begin)).collect();
+        let returns = (0..scenario.replicas.len())
+            .map(|n| (n, scenario.begin))
+            .collect();
         Self {
             cloud,
             clock,
@@ -136,7 +146,12 @@ impl Story {
     /// Everything until the first thing that is wrong.
     async fn tell(&mut self) {
         let quiet = self.scenario.quiet;
-        let (busy, last): (Vec<_>, Vec<_>) = self.scenario.events.clone().into_iter().partition(|(at, _)| *at < quiet);
+        let (busy, last): (Vec<_>, Vec<_>) = self
+            .scenario
+            .events
+            .clone()
+            .into_iter()
+            .partition(|(at, _)| *at < quiet);
         for (at, event) in busy {
             if !self.pass_until(at).await {
                 return;
@@ -163,9 +178,15 @@ impl Story {
         let calls = self.cloud.sim.world().calls();
         let written: Vec<_> = calls.iter().filter(|(name, _)| changes(name)).collect();
         if !written.is_empty() {
-            self.wrong.push(format!("eventually-stable: nothing changed, and yet {written:?}"));
+            self.wrong
+                .push(format!("eventually-stable: nothing changed, and yet {written:?}"));
         }
-        self.wrong.extend(verdict::in_hindsight(&self.scenario, &self.cloud, &self.portal, &self.watch));
+        self.wrong.extend(verdict::in_hindsight(
+            &self.scenario,
+            &self.cloud,
+            &self.portal,
+            &self.watch,
+        ));
     }
 
     /// Waits until everything is as it is wished, and no longer than it may take.
@@ -198,7 +219,12 @@ impl Story {
             if now >= until || !self.wrong.is_empty() {
                 break;
             }
-            let soon = self.cloud.sim.next_due().unwrap_or(Timestamp::MAX).max(now + SignedDuration::from_millis(50));
+            let soon = self
+                .cloud
+                .sim
+                .next_due()
+                .unwrap_or(Timestamp::MAX)
+                .max(now + SignedDuration::from_millis(50));
             let returns = self.returns.values().min().copied().unwrap_or(Timestamp::MAX);
             let next = until.min(now + STEP).min(soon).min(returns.max(now));
             self.sleep_until(next).await;
@@ -212,13 +238,19 @@ impl Story {
         let died = {
             let mut deaths = Vec::new();
             for (n, daemon) in self.daemons.iter().enumerate() {
-                deaths.extend(daemon.as_ref().map(|daemon| Box::pin(async move {
-                    daemon.tripped().await;
-                    n
-                })));
+                deaths.extend(daemon.as_ref().map(|daemon| {
+                    Box::pin(async move {
+                        daemon.tripped().await;
+                        n
+                    })
+                }));
             }
             let first = async {
-                if deaths.is_empty() { std::future::pending().await } else { first_of(&mut deaths).await }
+                if deaths.is_empty() {
+                    std::future::pending().await
+                } else {
+                    first_of(&mut deaths).await
+                }
             };
             tokio::select! {
                 biased;
@@ -233,7 +265,12 @@ impl Story {
     }
 
     fn revive(&mut self, now: Timestamp) {
-        let back: Vec<usize> = self.returns.iter().filter(|(_, at)| **at <= now).map(|(n, _)| *n).collect();
+        let back: Vec<usize> = self
+            .returns
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(n, _)| *n)
+            .collect();
         for n in back {
             self.returns.remove(&n);
             self.lives += 1;
@@ -248,7 +285,9 @@ impl Story {
     }
 
     async fn crash(&mut self, n: usize, down: SignedDuration) {
-        let Some(daemon) = self.daemons[n].take() else { return };
+        let Some(daemon) = self.daemons[n].take() else {
+            return;
+        };
         daemon.crash().await;
         self.tally.crashes += 1;
         self.tell_line(&format!("daemon {n} dies and is down for {down:#}"));
@@ -301,7 +340,12 @@ impl Story {
                 self.tell_line(&format!("{id} behaves again"));
                 self.cloud.sim.world().heal(&id);
             }
-            Event::Crash { replica, after, answered, down } => match &self.daemons[replica] {
+            Event::Crash {
+                replica,
+                after,
+                answered,
+                down,
+            } => match &self.daemons[replica] {
                 Some(_) if after == 0 => self.crash(replica, down).await,
                 Some(daemon) => {
                     daemon.trip(after, answered);
@@ -316,7 +360,11 @@ impl Story {
         let world = self.cloud.sim.world();
         let pick = |len: usize| (len > 0).then(|| usize::try_from(which % (len as u64)).unwrap());
         if matches!(what, Meddling::StopBuild) {
-            let running: Vec<_> = world.builds().into_iter().filter(|build| build.ended.is_none()).collect();
+            let running: Vec<_> = world
+                .builds()
+                .into_iter()
+                .filter(|build| build.ended.is_none())
+                .collect();
             if let Some(n) = pick(running.len()) {
                 self.tell_line(&format!("somebody stops build {}", running[n].id));
                 world.stop_build(&running[n].id);
@@ -346,18 +394,32 @@ impl Story {
         self.tally.calls = log.iter().filter(|line| line.contains(" -> ")).count() as u64;
         log.append(&mut self.told);
         let decided = self.cloud.history();
-        self.tally.readied = decided.iter().filter(|line| line.contains("| Ready | Ready |")).count();
+        self.tally.readied = decided
+            .iter()
+            .filter(|line| line.contains("| Ready | Ready |"))
+            .count();
         log.extend(decided);
-        log.sort_by(|a, b| moment(a).cmp(&moment(b)));
+        log.sort_by_key(|line| moment(line));
         let mut hash = Sha256::new();
         for line in &log {
             hash.update(line.as_bytes());
             hash.update(b"\n");
         }
-        let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = hash
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let hours = self.clock.now().duration_since(self.scenario.begin).as_secs_f64() / 3600.0;
         self.tally.virtual_hours = hours;
-        Outcome { seed: self.scenario.seed, wrong: self.wrong, log, hash, tally: self.tally }
+        Outcome {
+            seed: self.scenario.seed,
+            wrong: self.wrong,
+            log,
+            hash,
+            tally: self.tally,
+        }
     }
 }
 
@@ -381,7 +443,10 @@ async fn first_of<F: Future<Output = usize> + Unpin>(futures: &mut [F]) -> usize
 
 /// Real time is what a run costs.
 pub(crate) fn cost(of: impl FnOnce()) -> Duration {
-    #[allow(clippy::disallowed_methods, reason = "measures the test itself, not the simulation")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "measures the test itself, not the simulation"
+    )]
     let begin = std::time::Instant::now();
     of();
     begin.elapsed()

@@ -57,7 +57,12 @@ pub(crate) enum Event {
     /// It behaves again.
     Heal { id: String },
     /// A daemon dies, `after` that many more calls (zero: at once), and is started anew a while later.
-    Crash { replica: usize, after: u64, answered: bool, down: SignedDuration },
+    Crash {
+        replica: usize,
+        after: u64,
+        answered: bool,
+        down: SignedDuration,
+    },
 }
 
 /// What a person does to the world.
@@ -80,7 +85,13 @@ pub(crate) enum Spoilt {
 
 /// Days on which everything becomes quiet at 00:40 UTC. No zone of the workload has a boundary from then to
 /// ten in the morning. Two of them are days after a change of the clock.
-const DAYS: [&str; 5] = ["2027-02-11", "2027-03-29", "2027-06-18", "2026-11-02", "2027-01-01"];
+const DAYS: [&str; 5] = [
+    "2027-02-11",
+    "2027-03-29",
+    "2027-06-18",
+    "2026-11-02",
+    "2027-01-01",
+];
 
 impl Scenario {
     pub(crate) fn of(seed: u64) -> Self {
@@ -92,7 +103,11 @@ impl Scenario {
         let skewed = dice.percent(35);
         let replicas: Vec<Replica> = (0..if two { 2 } else { 1 })
             .map(|_| Replica {
-                skew: if skewed { dice.seconds(-900, 900) } else { SignedDuration::ZERO },
+                skew: if skewed {
+                    dice.seconds(-900, 900)
+                } else {
+                    SignedDuration::ZERO
+                },
                 seed: dice.next(),
             })
             .collect();
@@ -115,7 +130,11 @@ impl Scenario {
             quiet,
             events: Vec::new(),
             trouble: Trouble::of(seed),
-            scope: if dice.percent(25) { Scope::UserApp } else { Scope::User },
+            scope: if dice.percent(25) {
+                Scope::UserApp
+            } else {
+                Scope::User
+            },
             admission,
             intervals,
             workers: usize::try_from(dice.between(1, 8)).unwrap(),

@@ -22,8 +22,11 @@ impl Trouble {
     /// The mix of a seed: none on a quarter of them, else some kinds, each at a rate of its own.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 3);
-        let mut trouble =
-            Self { faults: FaultPlan::new(), mix: Vec::new(), staleness: Duration::ZERO };
+        let mut trouble = Self {
+            faults: FaultPlan::new(),
+            mix: Vec::new(),
+            staleness: Duration::ZERO,
+        };
         if dice.percent(25) {
             return trouble;
         }
@@ -54,10 +57,19 @@ impl Trouble {
             }
         }
         // Calls that change something are rare among the reads, so on some seeds they fare worse.
-        let changes = ["codebuild.StartBuild", "dynamodb.TransactWriteItems", "dynamodb.UpdateItem"];
+        let changes = [
+            "codebuild.StartBuild",
+            "dynamodb.TransactWriteItems",
+            "dynamodb.UpdateItem",
+        ];
         for operation in changes {
             let late = Fault::DeliverLate(secs(&mut dice, 900));
-            for fault in [Fault::LoseResponse, late, Fault::HangAfterApplying, Fault::AccountLimitExceeded] {
+            for fault in [
+                Fault::LoseResponse,
+                late,
+                Fault::HangAfterApplying,
+                Fault::AccountLimitExceeded,
+            ] {
                 let (chosen, rate) = (dice.percent(25), dice.rate(0.6));
                 if chosen {
                     trouble.add(Some(operation), rate, fault);
@@ -68,7 +80,8 @@ impl Trouble {
     }
 
     fn add(&mut self, operation: Option<&str>, rate: f64, fault: Fault) {
-        self.mix.push(format!("{} {rate:.3} {fault:?}", operation.unwrap_or("all")));
+        self.mix
+            .push(format!("{} {rate:.3} {fault:?}", operation.unwrap_or("all")));
         let faults = std::mem::take(&mut self.faults);
         self.faults = match operation {
             Some(operation) => faults.rate_of(operation, rate, fault),
@@ -123,9 +136,21 @@ pub(crate) fn draw(scenario: &mut Scenario) {
             let replica = dice.index(scenario.replicas.len());
             let after = if dice.percent(20) { 0 } else { dice.between(1, 8) };
             let answered = dice.percent(50);
-            let down = if dice.percent(80) { dice.seconds(1, 120) } else { dice.seconds(120, 3600) };
+            let down = if dice.percent(80) {
+                dice.seconds(1, 120)
+            } else {
+                dice.seconds(120, 3600)
+            };
             let at = dice.moment(begin, end);
-            events.push((at, Event::Crash { replica, after, answered, down }));
+            events.push((
+                at,
+                Event::Crash {
+                    replica,
+                    after,
+                    answered,
+                    down,
+                },
+            ));
         }
     }
     scenario.events.extend(events);
@@ -136,7 +161,10 @@ fn behaviour(dice: &mut Dice) -> Behaviour {
         0 | 1 => Behaviour::fail_before_applying(),
         2 | 3 => Behaviour::fail_after_applying(),
         4 => Behaviour::hang_in(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
-        5 => Behaviour::Hang { phase: Phase::Build, after_applying: true },
+        5 => Behaviour::Hang {
+            phase: Phase::Build,
+            after_applying: true,
+        },
         6 => Behaviour::Fault(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
         7 => Behaviour::ClientError,
         8 => Behaviour::GateUnreachable,

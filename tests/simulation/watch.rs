@@ -69,12 +69,15 @@ impl Watch {
     /// Looks at everything; what is wrong, each with the promise it breaks.
     pub(crate) async fn step(&mut self, cloud: &TestCloud, now: Timestamp) -> Vec<String> {
         let world = cloud.sim.world();
-        let mut wrong: Vec<String> =
-            world.violations().into_iter().map(|what| format!("one-build-per-app: {what}")).collect();
+        let mut wrong: Vec<String> = world
+            .violations()
+            .into_iter()
+            .map(|what| format!("one-build-per-app: {what}"))
+            .collect();
         let services = world.services();
         let news = self.look_at_services(&services, cloud, now);
         self.check_slots(&services, &mut wrong);
-        self.check_hosts(&services, &mut wrong);
+        Self::check_hosts(&services, &mut wrong);
         let changes = cloud.changes();
         if news || changes != self.changes {
             self.changes = changes;
@@ -95,7 +98,10 @@ impl Watch {
             {
                 self.last_up.insert(host.clone(), now);
             }
-            let known = self.services.get_mut(&service.name).filter(|seen| seen.created == service.created);
+            let known = self
+                .services
+                .get_mut(&service.name)
+                .filter(|seen| seen.created == service.created);
             let Some(seen) = known else {
                 news = true;
                 let seen = Seen {
@@ -121,8 +127,15 @@ impl Watch {
 
     fn check_slots(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
         let mut taken: BTreeMap<String, &ServiceView> = BTreeMap::new();
-        for service in services.iter().filter(|service| service.status != ServiceStatus::Inactive) {
-            let Some(owner) = self.services.get(&service.name).and_then(|seen| seen.owner.as_ref()) else {
+        for service in services
+            .iter()
+            .filter(|service| service.status != ServiceStatus::Inactive)
+        {
+            let Some(owner) = self
+                .services
+                .get(&service.name)
+                .and_then(|seen| seen.owner.as_ref())
+            else {
                 continue;
             };
             let slot = self.slot(owner).to_string();
@@ -130,18 +143,27 @@ impl Watch {
                 && other.instance != service.instance
             {
                 let both = [&other.instance, &service.instance];
-                wrong.push(format!("one-instance-per-user: {slot} has two live services, {both:?}"));
+                wrong.push(format!(
+                    "one-instance-per-user: {slot} has two live services, {both:?}"
+                ));
             }
         }
     }
 
     fn slot(&self, owner: &Owner) -> ClaimKey {
-        ClaimKey::slot(self.scope, &User::parse(&owner.user).unwrap(), &AppName::new(owner.app.as_str()))
+        ClaimKey::slot(
+            self.scope,
+            &User::parse(&owner.user).unwrap(),
+            &AppName::new(owner.app.as_str()),
+        )
     }
 
-    fn check_hosts(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
+    fn check_hosts(services: &[ServiceView], wrong: &mut Vec<String>) {
         let mut taken = BTreeMap::new();
-        for service in services.iter().filter(|service| service.status == ServiceStatus::Active) {
+        for service in services
+            .iter()
+            .filter(|service| service.status == ServiceStatus::Active)
+        {
             let Some(host) = &service.host else { continue };
             if let Some(other) = taken.insert(host, service) {
                 let both = [&other.instance, &service.instance];
@@ -152,18 +174,35 @@ impl Watch {
 
     /// Whatever is live is covered by the claims of its app.
     fn check_claims(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
-        for service in services.iter().filter(|service| service.status == ServiceStatus::Active) {
-            let (Some(host), Some(instance)) = (&service.host, &service.instance) else { continue };
+        for service in services
+            .iter()
+            .filter(|service| service.status == ServiceStatus::Active)
+        {
+            let (Some(host), Some(instance)) = (&service.host, &service.instance) else {
+                continue;
+            };
             let host = HostName::parse(host).unwrap();
-            let mut keys = vec![ClaimKey::host(&host), ClaimKey::resource(&ResourceName::for_host(&host))];
-            let owner = self.services.get(&service.name).and_then(|seen| seen.owner.as_ref());
+            let mut keys = vec![
+                ClaimKey::host(&host),
+                ClaimKey::resource(&ResourceName::for_host(&host)),
+            ];
+            let owner = self
+                .services
+                .get(&service.name)
+                .and_then(|seen| seen.owner.as_ref());
             keys.extend(owner.map(|owner| self.slot(owner)));
             for key in keys {
                 let holder = self.state.claims.get(&key).map(|claim| claim.app.as_str());
                 if holder != Some(instance.as_str()) {
                     let name = &service.name;
-                    let promise = if key.is_slot() { "one-instance-per-user" } else { "unique-url" };
-                    wrong.push(format!("{promise}: {name} of {instance} is live, and {key} is held by {holder:?}"));
+                    let promise = if key.is_slot() {
+                        "one-instance-per-user"
+                    } else {
+                        "unique-url"
+                    };
+                    wrong.push(format!(
+                        "{promise}: {name} of {instance} is live, and {key} is held by {holder:?}"
+                    ));
                 }
             }
         }
@@ -177,7 +216,10 @@ impl Watch {
             let was = self.ready.insert(memory.id.clone(), ready).unwrap_or(false);
             let condition = memory.status.condition(ConditionKind::Ready);
             if ready != condition.is_some_and(|condition| condition.status == Truth::True) {
-                wrong.push(format!("honest-status: {} has a URL without Ready, or the reverse", memory.id));
+                wrong.push(format!(
+                    "honest-status: {} has a URL without Ready, or the reverse",
+                    memory.id
+                ));
             }
             if !ready || was {
                 continue;
@@ -186,7 +228,10 @@ impl Watch {
             let up = self.last_up.get(&host);
             let limit = SignedDuration::from_mins(3).max(self.patience - SignedDuration::from_mins(4));
             if up.is_none_or(|up| now.duration_since(*up) > limit) {
-                wrong.push(format!("honest-status: {} became Ready, but was last up at {up:?}", memory.id));
+                wrong.push(format!(
+                    "honest-status: {} became Ready, but was last up at {up:?}",
+                    memory.id
+                ));
             }
         }
     }
@@ -194,11 +239,19 @@ impl Watch {
     /// Ready does not outlast the app for longer than it takes to notice. While no daemon runs, nobody can.
     fn check_ready(&self, now: Timestamp, wrong: &mut Vec<String>) {
         let Some(eyes) = self.eyes_since else { return };
-        for memory in self.state.memories.values().filter(|memory| memory.status.url.is_some()) {
+        for memory in self
+            .state
+            .memories
+            .values()
+            .filter(|memory| memory.status.url.is_some())
+        {
             let host = memory.status.host_name.clone().unwrap_or_default();
             let up = self.last_up.get(&host).copied().unwrap_or(Timestamp::MIN);
             if now.duration_since(up.max(eyes)) > self.patience {
-                wrong.push(format!("honest-status: {} is called Ready, and was last up at {up}", memory.id));
+                wrong.push(format!(
+                    "honest-status: {} is called Ready, and was last up at {up}",
+                    memory.id
+                ));
             }
         }
     }
@@ -210,9 +263,15 @@ fn owner(cloud: &TestCloud, name: &str) -> Option<Owner> {
     let makers = builds.iter().filter(|build| {
         build.applied.is_some()
             && build.action.as_deref() == Some("apply")
-            && build.environment.get("RESOURCE_NAME").is_some_and(|made| made == name)
+            && build
+                .environment
+                .get("RESOURCE_NAME")
+                .is_some_and(|made| made == name)
     });
     let maker = makers.max_by_key(|build| build.applied)?;
     let (user, app) = (maker.environment.get("USER_ID")?, maker.environment.get("APP")?);
-    Some(Owner { user: user.clone(), app: app.clone() })
+    Some(Owner {
+        user: user.clone(),
+        app: app.clone(),
+    })
 }

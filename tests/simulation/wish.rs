@@ -44,9 +44,16 @@ pub(crate) fn may_have_been(
     until: Timestamp,
     skew: SignedDuration,
 ) -> bool {
-    let written = writes.iter().map(|(at, _)| *at).filter(|at| (since..=until).contains(at));
-    let moments = written.flat_map(|at| [at - SignedDuration::from_millis(1), at]).chain([since, until]);
-    moments.into_iter().any(|at| levels(writes, at, skew).into_iter().any(|level| level <= most))
+    let written = writes
+        .iter()
+        .map(|(at, _)| *at)
+        .filter(|at| (since..=until).contains(at));
+    let moments = written
+        .flat_map(|at| [at - SignedDuration::from_millis(1), at])
+        .chain([since, until]);
+    moments
+        .into_iter()
+        .any(|at| levels(writes, at, skew).into_iter().any(|level| level <= most))
 }
 
 /// Whether what the last write means depends on what was accepted before it, so that no one answer is right.
@@ -77,7 +84,9 @@ fn level(writes: &Writes, now: Timestamp, lag: SignedDuration, skew: SignedDurat
     let Some(accepted) = known.accepted.filter(|_| !known.gone) else {
         return Desired::Destroyed;
     };
-    known.stop.map_or(accepted.desired, |stop| stop.min(accepted.desired))
+    known
+        .stop
+        .map_or(accepted.desired, |stop| stop.min(accepted.desired))
 }
 
 impl Known {
@@ -94,7 +103,9 @@ impl Known {
             return;
         }
         if let Some(accepted) = &mut self.accepted {
-            accepted.desired = row.legible_desired().map_or(accepted.desired, |new| new.min(accepted.desired));
+            accepted.desired = row
+                .legible_desired()
+                .map_or(accepted.desired, |new| new.min(accepted.desired));
             accepted.expires_at = row.expires_at.or(accepted.expires_at);
             if row.broken != Some(Broken::KeepIsNoTime) {
                 accepted.keep_until = row.keep_until.or(accepted.keep_until);
@@ -104,7 +115,9 @@ impl Known {
 
     /// A stop that has come due stays until the next request.
     fn time_passes(&mut self, now: Timestamp) {
-        let (Some(accepted), Some(requested)) = (&self.accepted, self.requested) else { return };
+        let (Some(accepted), Some(requested)) = (&self.accepted, self.requested) else {
+            return;
+        };
         let kept = accepted
             .keep_until
             .is_some_and(|until| until.min(requested + KEEP_MAX) > now && self.stop.is_none());
@@ -136,7 +149,11 @@ fn latest_boundary(row: &RowSpec, now: Timestamp) -> Option<(Timestamp, Desired)
     let mut day = now.to_zoned(zone.clone()).date();
     for _ in 0..8 {
         let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
-        let boundary = day.at(hour, minute, 0, 0).to_zoned(zone.clone()).unwrap().timestamp();
+        let boundary = day
+            .at(hour, minute, 0, 0)
+            .to_zoned(zone.clone())
+            .unwrap()
+            .timestamp();
         if boundary <= now && (every_day || !weekend) {
             return Some((boundary, stop));
         }

@@ -32,7 +32,11 @@ pub(crate) fn draw(scenario: &mut Scenario) {
             life.step(&mut dice, at, scenario.quiet);
             let next = last.duration_since(at);
             let hurry = dice.percent(40);
-            let span = if hurry { next.min(SignedDuration::from_mins(8)) } else { next };
+            let span = if hurry {
+                next.min(SignedDuration::from_mins(8))
+            } else {
+                next
+            };
             at = dice.moment(at, at + span);
         }
         if scenario.ask_again && life.there {
@@ -55,7 +59,11 @@ fn first_row(dice: &mut Dice, user: String) -> RowSpec {
     RowSpec {
         user,
         app,
-        desired: if dice.percent(90) { Desired::Running } else { Desired::Suspended },
+        desired: if dice.percent(90) {
+            Desired::Running
+        } else {
+            Desired::Suspended
+        },
         generation: None,
         requested_at: None,
         host: dice.percent(25).then(|| dice.pick(&HOSTS)),
@@ -78,7 +86,11 @@ impl Life {
             if dice.percent(15) {
                 self.row.expires_at = Some(far_from_quiet(dice, at, quiet));
             }
-            self.row.desired = if dice.percent(90) { Desired::Running } else { Desired::Suspended };
+            self.row.desired = if dice.percent(90) {
+                Desired::Running
+            } else {
+                Desired::Suspended
+            };
             return self.ask(dice, at);
         }
         match dice.between(0, 99) {
@@ -114,7 +126,10 @@ impl Life {
             }
             80..88 => {
                 let broken = Some(dice.pick(&Broken::ALL));
-                let row = RowSpec { broken, ..self.row.clone() };
+                let row = RowSpec {
+                    broken,
+                    ..self.row.clone()
+                };
                 self.put(at, row);
                 if dice.percent(60) {
                     let mended = at + dice.seconds(1, 1200);
@@ -155,5 +170,9 @@ impl Life {
 fn far_from_quiet(dice: &mut Dice, at: Timestamp, quiet: Timestamp) -> Timestamp {
     let drawn = at + dice.seconds(600, 36 * 3600);
     let calm = quiet - SignedDuration::from_mins(40)..quiet + SignedDuration::from_hours(10);
-    if calm.contains(&drawn) { quiet - SignedDuration::from_mins(41) } else { drawn }
+    if calm.contains(&drawn) {
+        quiet - SignedDuration::from_mins(41)
+    } else {
+        drawn
+    }
 }

@@ -57,7 +57,7 @@ pub fn s(text: impl Into<String>) -> AttributeValue {
 }
 
 /// A number attribute.
-pub fn n(number: impl ToString) -> AttributeValue {
+pub fn n(number: &impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
