@@ -210,9 +210,13 @@ async fn every_state_of_a_target_counts_as_what_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_the_answer_leaves_out_is_unknown() {
+async fn a_group_that_an_answer_leaves_out_is_gone_only_when_a_whole_listing_lacks_it() {
     let empty = "<DescribeTargetGroupsResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\">\
         <DescribeTargetGroupsResult><TargetGroups/></DescribeTargetGroupsResult></DescribeTargetGroupsResponse>";
-    let (cloud, _) = Canned::new([Answer::xml(200, empty)]).cloud();
+    let denied = "<ErrorResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><Error>\
+        <Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+    let (cloud, _) = Canned::new([Answer::xml(200, empty), Answer::xml(403, denied)]).cloud();
     assert!(cloud.routes.group_with_targets("shop").await.is_unknown());
+    let (cloud, _) = Canned::new([Answer::xml(200, empty), Answer::xml(200, empty)]).cloud();
+    assert!(cloud.routes.group_with_targets("shop").await.is_absent());
 }

@@ -77,7 +77,7 @@ impl Tale {
     }
 
     /// The portal writes the row again with these attributes changed; null removes one.
-    pub(crate) fn change(&mut self, changes: Value) -> &mut Self {
+    pub(crate) fn change(&mut self, changes: &Value) -> &mut Self {
         self.note(&format!("the portal changes {changes}"));
         let mut row = self.world.row.clone().unwrap();
         for (field, value) in changes.as_object().unwrap() {
@@ -450,7 +450,7 @@ fn tells(before: Option<&Status>, status: &Status) -> Option<String> {
                 Truth::Unknown => "?",
             };
             let _ = write!(text, " {truth}{:?}", condition.kind);
-            if !(condition.reason == status.reason) {
+            if condition.reason != status.reason {
                 let _ = write!(text, "({})", condition.reason);
             }
         }

@@ -1,16 +1,234 @@
-//! Tales.
+//! Lives of an app, told pass by pass. The golden files are what a person reviews; here is only what happens.
+
 use jiff::SignedDuration;
 use lamplighter::model::status::Phase;
 use serde_json::json;
 
-use crate::tale::{row, tell};
+use crate::tale::{builds, row, tell};
+use crate::world::{Fault, Script, Sense};
+
+fn hours(n: i64) -> SignedDuration {
+    SignedDuration::from_hours(n)
+}
+
+fn mins(n: i64) -> SignedDuration {
+    SignedDuration::from_mins(n)
+}
 
 #[test]
-fn first() {
-    tell("first", |tale| {
+fn a_row_becomes_a_url_and_goes_out_with_its_row() {
+    tell("lit_and_put_out", |tale| {
         tale.write(row("shop")).until(Phase::Ready);
-        tale.change(json!({"desired": "Destroyed", "generation": 2}))
-            .until(Phase::Destroyed);
-        tale.delete().run(SignedDuration::from_hours(2));
+        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+        tale.delete().run(hours(2));
+    });
+}
+
+#[test]
+fn the_day_ends_and_a_new_request_begins_another() {
+    tell("end_of_day", |tale| {
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.wait_until("2026-11-20T17:59:59Z").pass();
+        tale.wait_until("2026-11-20T18:00:00Z").until(Phase::Destroyed);
+        tale.note("keeping it now changes nothing");
+        tale.change(&json!({"keepUntil": "2026-11-20T22:00:00Z"})).pass();
+        tale.change(&json!({"generation": 2})).until(Phase::Ready);
+    });
+}
+
+#[test]
+fn a_daemon_that_was_down_at_the_boundary_does_it_on_return() {
+    tell("catch_up", |tale| {
+        tale.write(row("night")).soon(Phase::Ready);
+        tale.wait_until("2026-11-20T21:40:00Z").until(Phase::Suspended);
+        tale.note("a clock that goes back does not light it again");
+        tale.set_clock("2026-11-20T17:00:00Z").pass();
+        let text = builds(&tale.world);
+        tale.note(&text);
+        assert_eq!(tale.world.service().desired, 0);
+    });
+}
+
+#[test]
+fn an_exemption_is_cut_to_policy_and_lapses() {
+    tell("exemption", |tale| {
+        let mut kept = row("shop");
+        kept["keepUntil"] = json!("2027-01-01T00:00:00Z");
+        tale.write(kept).soon(Phase::Ready);
+        tale.wait_until("2026-11-20T18:00:01Z").pass();
+        tale.wait_until("2026-11-23T10:00:01Z").until_reason("DestroyIntended");
+    });
+}
+
+#[test]
+fn expiry_and_the_longest_life_are_absolute() {
+    tell("absolute_ends", |tale| {
+        let mut brief = row("brief");
+        brief["keepUntil"] = json!("2026-11-22T00:00:00Z");
+        tale.write(brief).soon(Phase::Ready);
+        tale.wait_until("2026-11-21T10:00:01Z").until_reason("DestroyIntended");
+    });
+    tell("expiry", |tale| {
+        let mut expiring = row("plain");
+        expiring["expiresAt"] = json!("2026-11-20T12:00:00Z");
+        tale.write(expiring).soon(Phase::Ready);
+        tale.wait_until("2026-11-20T12:00:00Z").until(Phase::Destroyed);
+    });
+}
+
+#[test]
+fn a_request_dated_in_the_future_does_not_dodge_the_end_of_the_day() {
+    tell("future_request", |tale| {
+        let mut eager = row("shop");
+        eager["requestedAt"] = json!("2027-01-01T00:00:00Z");
+        tale.write(eager).soon(Phase::Ready);
+        tale.wait_until("2026-11-20T18:00:00Z").until_reason("DestroyIntended");
+    });
+}
+
+#[test]
+fn stop_beats_validity_and_a_mistake_lights_nothing() {
+    tell("invalid_rows", |tale| {
+        tale.write(json!({"user": "", "app": "nope", "desired": "Up", "colour": "red"})).pass();
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.note("an invalid change keeps what was accepted");
+        tale.change(&json!({"generation": 2, "parameters": {"SIZE": "huge"}})).pass();
+        tale.note("nobody changes owner while the app is live");
+        tale.change(&json!({"generation": 3, "parameters": null, "user": "bob"})).pass();
+        tale.note("a stop is honoured in a row that is otherwise wrong");
+        tale.change(&json!({"desired": "Destroyed", "app": "nope"})).until(Phase::Destroyed);
+        tale.change(&json!({"desired": "Running", "generation": 4})).pass();
+    });
+}
+
+#[test]
+fn a_change_of_mind_before_the_gate_applies_nothing() {
+    tell("cancelled_in_the_queue", |tale| {
+        tale.builds(&[Script::Queues]);
+        tale.write(row("shop")).until_reason("BuildRunning");
+        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+    });
+}
+
+#[test]
+fn a_change_of_mind_behind_the_gate_waits_for_the_build() {
+    tell("cancelled_behind_the_gate", |tale| {
+        tale.write(row("shop")).until_reason("BuildRunning");
+        tale.wait(SignedDuration::from_secs(20)).pass();
+        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+    });
+}
+
+#[test]
+fn answers_that_are_lost_and_calls_that_come_late_start_one_build() {
+    tell("lost_answer", |tale| {
+        tale.write(row("plain")).pass().pass_with(Fault::LostResponse).until(Phase::Ready);
+    });
+    tell("lost_for_good", |tale| {
+        tale.write(row("plain")).pass();
+        tale.pass_with(Fault::LostRequest);
+        tale.wait(mins(5)).until(Phase::Ready);
+    });
+    tell("late_call", |tale| {
+        tale.write(row("plain")).pass().pass_with(Fault::Late(400));
+        tale.wait(mins(6)).until(Phase::Ready);
+    });
+    tell("crash_after_the_call", |tale| {
+        tale.write(row("plain")).pass().pass_with(Fault::Crash).until(Phase::Ready);
+    });
+    tell("refused_call", |tale| {
+        tale.write(row("plain")).pass().pass_with(Fault::Rejected).until(Phase::Ready);
+    });
+}
+
+#[test]
+fn failures_are_retried_until_the_app_stalls_and_a_new_request_revives_it() {
+    tell("stall", |tale| {
+        tale.builds(&[Script::FailsEarly, Script::FailsLate, Script::FailsLate]);
+        tale.write(row("shop")).until(Phase::Failed);
+        tale.change(&json!({"generation": 2})).until(Phase::Ready);
+    });
+    tell("no_room", |tale| {
+        tale.builds(&[Script::NoRoom, Script::NoRoom, Script::NoRoom, Script::NoRoom]);
+        tale.write(row("shop")).until(Phase::Ready);
+    });
+}
+
+#[test]
+fn builds_that_misbehave_are_found_out() {
+    tell("hanging_build", |tale| {
+        tale.builds(&[Script::Hangs]);
+        tale.write(row("shop")).until_reason("BuildRunning");
+        tale.wait(mins(96)).until(Phase::Ready);
+    });
+    tell("build_without_a_gate", |tale| {
+        tale.builds(&[Script::SkipsGate]);
+        tale.write(row("shop")).until_reason("WaitingToRetry");
+    });
+    tell("destroy_that_leaves_something", |tale| {
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.builds(&[Script::Leaves]);
+        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+    });
+    tell("forgotten_build", |tale| {
+        tale.builds(&[Script::Vanishes]);
+        tale.write(row("plain")).until_reason("BuildNotFound");
+        tale.wait(hours(46)).until(Phase::Ready);
+    });
+}
+
+#[test]
+fn what_belongs_to_others_is_refused_with_its_holder_and_the_ways_out() {
+    tell("slot_taken", |tale| {
+        tale.taken("slot#ann");
+        tale.write(row("shop")).until(Phase::Refused);
+        tale.freed("slot#ann").until(Phase::Ready);
+    });
+    tell("refused_for_good", |tale| {
+        tale.taken("host#ann.example.com");
+        tale.write(row("shop")).until(Phase::Refused);
+        tale.wait(mins(16)).pass();
+        tale.freed("host#ann.example.com").pass();
+        tale.change(&json!({"generation": 2})).until(Phase::Ready);
+    });
+}
+
+#[test]
+fn a_row_that_is_gone_is_confirmed_first() {
+    tell("held_deletion", |tale| {
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.world.hold = true;
+        tale.sweep().delete().pass().sweep().pass();
+        tale.world.hold = false;
+        tale.note("the rows of the others are back").sweep().until(Phase::Destroyed);
+    });
+}
+
+#[test]
+fn what_cannot_be_looked_at_only_waits() {
+    tell("blind", |tale| {
+        tale.write(row("shop")).soon(Phase::Ready);
+        for sense in Sense::ALL {
+            tale.blind(&[sense]).pass();
+        }
+        tale.blind(&[]).pass();
+    });
+}
+
+#[test]
+fn drift_is_healed_and_absence_believed_on_the_second_look() {
+    tell("drift", |tale| {
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.note("somebody wants five tasks");
+        tale.world.service().desired = 5;
+        tale.pass().until(Phase::Ready);
+        tale.note("somebody deletes the service");
+        tale.world.services.clear();
+        tale.pass().until(Phase::Ready);
+        tale.note("somebody detaches the target group");
+        for attached in tale.world.groups.values_mut() {
+            *attached = false;
+        }
+        tale.pass().until(Phase::Ready);
     });
 }
