@@ -44,11 +44,18 @@ async fn deletions(lab: &Lab) -> Value {
 }
 
 async fn until_held(lab: &Lab) {
-    lab.eventually("deletions are held", async || deletions(lab).await["vanished"] == 7).await;
+    lab.eventually("deletions are held", async || {
+        deletions(lab).await["vanished"] == 7
+    })
+    .await;
     for id in all() {
         let told = |status: &Status| status.message.contains("7 of 7 rows have vanished since");
         let status = lab.until_status(id, "told of the hold", told).await;
-        assert!(status.message.contains("lamplighter approve"), "{}", status.message);
+        assert!(
+            status.message.contains("lamplighter approve"),
+            "{}",
+            status.message
+        );
     }
 }
 
@@ -60,7 +67,8 @@ async fn assert_left_alone(lab: &Lab, ids: &[&str]) {
             lab.passed(id, "destroy").is_empty() && seen.len() == 1 && seen[0].up
         })
     };
-    lab.throughout(Duration::from_millis(2500), "all are up", up).await;
+    lab.throughout(Duration::from_millis(2500), "all are up", up)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +86,10 @@ async fn when_the_table_is_emptied_nothing_is_torn_down_and_rows_that_come_back_
     assert_left_alone(&lab, &ids).await;
 
     write_all(&lab).await;
-    lab.eventually("the hold ends", async || deletions(&lab).await["state"] == "Clear").await;
+    lab.eventually("the hold ends", async || {
+        deletions(&lab).await["state"] == "Clear"
+    })
+    .await;
     for id in all() {
         let ready = |status: &Status| status.phase == Phase::Ready && !status.message.contains("vanished");
         lab.until_status(id, "as before", ready).await;
@@ -93,26 +104,47 @@ async fn during_a_hold_the_day_still_ends_and_an_approval_lets_the_deletions_go_
     let lab = lab_with_an_emptied_table().await;
     lab.clock.set("2027-02-10T18:00:01Z".parse().unwrap());
     for id in SHOPS {
-        lab.eventually("it is destroyed", async || lab.services(id).is_empty()).await;
+        lab.eventually("it is destroyed", async || lab.services(id).is_empty())
+            .await;
     }
     for id in WIKIS {
         lab.until(id, Phase::Suspended).await;
-        assert_eq!(lab.passed(id, "destroy"), [], "its day ends with a suspension, no more");
+        assert_eq!(
+            lab.passed(id, "destroy"),
+            [],
+            "its day ends with a suspension, no more"
+        );
     }
     let approve = format!("{}/api/v1/holds/deletions/approve", lab.api());
     let refused = ask(Method::POST, &approve, None).await;
-    assert_eq!(refused.status, 415, "a browser cannot be made to approve: {}", refused.body);
-    lab.eventually("still held", async || deletions(&lab).await["state"] == "Held").await;
+    assert_eq!(
+        refused.status, 415,
+        "a browser cannot be made to approve: {}",
+        refused.body
+    );
+    lab.eventually("still held", async || deletions(&lab).await["state"] == "Held")
+        .await;
 
     let approved = ask(Method::POST, &approve, Some(&json!({}))).await;
     assert_eq!(approved.status, 202, "{}", approved.body);
     for id in all() {
         lab.until(id, Phase::Destroyed).await;
     }
-    lab.eventually("every claim is given back", async || lab.snapshot().await.claims.is_empty()).await;
-    lab.eventually("nothing is held", async || deletions(&lab).await["state"] == "Clear").await;
+    lab.eventually("every claim is given back", async || {
+        lab.snapshot().await.claims.is_empty()
+    })
+    .await;
+    lab.eventually("nothing is held", async || {
+        deletions(&lab).await["state"] == "Clear"
+    })
+    .await;
     let again = ask(Method::POST, &approve, Some(&json!({}))).await;
-    assert_eq!((again.status, &again.json()["code"]), (409, &json!("nothing-held")), "{}", again.body);
+    assert_eq!(
+        (again.status, &again.json()["code"]),
+        (409, &json!("nothing-held")),
+        "{}",
+        again.body
+    );
     lab.assert_sound();
     lab.stop().await;
 }

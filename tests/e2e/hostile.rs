@@ -24,11 +24,20 @@ parameters = { NOTE = { max_bytes = 1024 } }
 const USER: &str = "\"><img src=x onerror=alert(1)> $(reboot) `id` \u{202e}evil";
 
 const NOTES: [(&str, &str); 7] = [
-    ("shell", "$(touch /tmp/pwned); `id`; '\"'; rm -rf / & || $IFS%0a\\"),
-    ("lines", "a\r\nX-Evil: 1\r\n\r\n{\"level\":\"ERROR\",\"message\":\"forged\"}\n2027-02-10 forged"),
+    (
+        "shell",
+        "$(touch /tmp/pwned); `id`; '\"'; rm -rf / & || $IFS%0a\\",
+    ),
+    (
+        "lines",
+        "a\r\nX-Evil: 1\r\n\r\n{\"level\":\"ERROR\",\"message\":\"forged\"}\n2027-02-10 forged",
+    ),
     ("path", "../../../../etc/passwd"),
     ("html", "<script>alert(1)</script><!-- ]]> &amp;"),
-    ("unicode", "ünï \u{202e}\u{200b}\u{feff} 💥 e\u{301} \u{7f}\u{1b}[2J\u{1b}]0;title\u{7}"),
+    (
+        "unicode",
+        "ünï \u{202e}\u{200b}\u{feff} 💥 e\u{301} \u{7f}\u{1b}[2J\u{1b}]0;title\u{7}",
+    ),
     ("json", "\",\"admin\":true,\"x\":\""),
     ("template", "{{7*7}} ${jndi:ldap://x} %s%n {host_name}"),
 ];
@@ -58,20 +67,35 @@ fn assert_is_plain_json(answer: &Answer) {
 }
 
 async fn cli(lab: &Lab, command: AppsCommand, output: Format) -> String {
-    let options = ClientOptions { server: lab.api(), output, ..ClientOptions::default() };
+    let options = ClientOptions {
+        server: lab.api(),
+        output,
+        ..ClientOptions::default()
+    };
     let mut out = Vec::new();
-    client::run(ClientCommand::Apps(command), &options, &mut out).await.unwrap();
+    client::run(ClientCommand::Apps(command), &options, &mut out)
+        .await
+        .unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn assert_is_harmless_on_a_terminal(text: &str) {
-    assert_has_none(text, |c| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}'));
+    assert_has_none(text, |c| {
+        (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}')
+    });
 }
 
 #[track_caller]
 fn assert_has_none(text: &str, bad: impl Fn(char) -> bool) {
     if let Some(at) = text.find(bad) {
-        let around: String = text[..at].chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
+        let around: String = text[..at]
+            .chars()
+            .rev()
+            .take(60)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
         panic!("{:?} after {around:?}", text[at..].chars().next());
     }
 }
@@ -80,9 +104,15 @@ fn assert_has_none(text: &str, bad: impl Fn(char) -> bool) {
 async fn hostile_values_reach_the_build_to_the_letter_and_nobody_else_raw() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("info")).with_ansi(false);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("info"))
+        .with_ansi(false);
     subscriber.with_writer(move || writer.clone()).init();
-    let lab = Lab::with(Setup { config: APP.to_owned(), ..Setup::default() }).await;
+    let lab = Lab::with(Setup {
+        config: APP.to_owned(),
+        ..Setup::default()
+    })
+    .await;
     lab.start().await;
     for (id, note) in NOTES {
         let row = [
@@ -96,11 +126,17 @@ async fn hostile_values_reach_the_build_to_the_letter_and_nobody_else_raw() {
     }
     // The text of each note again, where it makes a row invalid.
     for (id, note) in NOTES {
-        let row = [("user", s(note)), ("app", s(note)), ("desired", s(note)), (note, s(note))];
+        let row = [
+            ("user", s(note)),
+            ("app", s(note)),
+            ("desired", s(note)),
+            (note, s(note)),
+        ];
         lab.put_raw(&format!("bad-{id}"), row).await;
     }
     for (id, note) in NOTES {
-        lab.eventually("it is applied", async || lab.passed(id, "apply").len() == 1).await;
+        lab.eventually("it is applied", async || lab.passed(id, "apply").len() == 1)
+            .await;
         let environment = &lab.passed(id, "apply")[0].environment;
         assert_eq!(environment["NOTE"], note);
         assert_eq!(environment["USER_ID"], format!("{USER} {id}"));
@@ -125,7 +161,17 @@ async fn hostile_values_reach_the_build_to_the_letter_and_nobody_else_raw() {
             assert_is_harmless_on_a_terminal(&cli(&lab, get, output).await);
         }
     }
-    assert_is_harmless_on_a_terminal(&cli(&lab, AppsCommand::List { phase: None, user: None }, Format::Table).await);
+    assert_is_harmless_on_a_terminal(
+        &cli(
+            &lab,
+            AppsCommand::List {
+                phase: None,
+                user: None,
+            },
+            Format::Table,
+        )
+        .await,
+    );
     lab.assert_sound();
     lab.stop().await;
 
@@ -134,6 +180,9 @@ async fn hostile_values_reach_the_build_to_the_letter_and_nobody_else_raw() {
     assert_is_harmless_on_a_terminal(&written);
     for line in written.lines() {
         let begins = line.split(' ').next().unwrap();
-        assert!(begins.parse::<jiff::Timestamp>().is_ok(), "a line of its own: {line:?}");
+        assert!(
+            begins.parse::<jiff::Timestamp>().is_ok(),
+            "a line of its own: {line:?}"
+        );
     }
 }

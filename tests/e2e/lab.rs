@@ -33,6 +33,9 @@ pub const PROJECT: &str = "child-app";
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a test waits before it looks again.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(40);
+
 /// When a lab's time begins: ten in the morning in Berlin, on a day without a change of the clock.
 pub const MORNING: &str = "2027-02-10T09:00:00Z";
 
@@ -327,7 +330,7 @@ impl Lab {
                 return status;
             }
             assert!(begin.elapsed() < PATIENCE, "{id}: no {what}; it says {status:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
@@ -347,7 +350,7 @@ impl Lab {
         let begin = Instant::now();
         while begin.elapsed() < time {
             assert!(so().await, "not all the time: {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
@@ -366,7 +369,7 @@ impl Lab {
         let begin = Instant::now();
         while !so().await {
             assert!(begin.elapsed() < PATIENCE, "never: {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
