@@ -16,9 +16,6 @@ const SWEEPS_ONLY: Intervals = Intervals {
     ..QUICK
 };
 
-/// Passes that found nothing to do but to wait.
-const LOOKS: &str = "lamplighter_reconcile_total{result=\"waiting\"}";
-
 /// How many calls of each operation were made from the beginning of one sweep to that of a later one.
 struct Bill {
     sweeps: usize,
@@ -88,9 +85,22 @@ async fn settled(apps: usize, app: &str) -> Lab {
     lab.stop().await;
     lab.config.intervals = SWEEPS_ONLY;
     lab.start().await;
-    lab.eventually("the first sweeps are over", async || lab.sweeps().await >= 2)
-        .await;
+    until_quiet(&lab).await;
     lab
+}
+
+/// Every app gets a look after a start; afterwards, sweeps go by without any.
+async fn until_quiet(lab: &Lab) {
+    for _ in 0..10 {
+        let looks = async || lab.metric("lamplighter_reconcile_duration_seconds_count").await;
+        let (before, sweeps) = (looks().await, lab.sweeps().await);
+        lab.eventually("two more sweeps", async || lab.sweeps().await >= sweeps + 2)
+            .await;
+        if looks().await == before {
+            return;
+        }
+    }
+    panic!("every sweep leads to looks: {:#?}", lab.sim.world().calls());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,11 +165,7 @@ async fn builds_in_flight_are_looked_at_in_one_call_and_ended_ones_never() {
 
     lab.config.intervals = SWEEPS_ONLY;
     lab.start().await;
-    // Every app under way gets one look after a start.
-    lab.eventually("the first looks are over", async || {
-        lab.metric(LOOKS).await >= 30 && lab.metric("lamplighter_workqueue_depth").await == 0
-    })
-    .await;
+    until_quiet(&lab).await;
     let bill = Bill::of(&lab).await;
     bill.assert_per_sweep(&[
         ("dynamodb.Scan", 2),

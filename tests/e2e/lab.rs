@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::clock::Clock;
-use lamplighter::cloud::aws::{Clients, Settings, Unobserved, load};
+use lamplighter::cloud::aws::{CallObserver, Clients, Settings, Unobserved, load};
 use lamplighter::cloud::dynamodb::create_tables;
 use lamplighter::cloud::{Cloud, StateSnapshot};
 use lamplighter::config::{Config, Intervals};
@@ -199,7 +199,7 @@ impl Lab {
         };
         timing.deploy_retry = retry;
         timing.destroy_retry = retry;
-        let clients = clients(&url).await;
+        let clients = clients(&url, Arc::new(Unobserved)).await;
         create_tables(&clients, &serve::tables(&config)).await.unwrap();
         let cloud = serve::cloud(&clients, serve::tables(&config)).unwrap();
         let clock = Arc::new(ShiftedClock::default());
@@ -217,7 +217,9 @@ impl Lab {
 
     /// Starts a daemon of its own clients.
     pub async fn start(&self) {
-        let cloud = serve::cloud(&clients(&self.url).await, serve::tables(&self.config)).unwrap();
+        let metrics = Metrics::new("test");
+        let clients = clients(&self.url, serve::call_observer(&metrics)).await;
+        let cloud = serve::cloud(&clients, serve::tables(&self.config)).unwrap();
         let ports = Ports {
             public: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -228,7 +230,7 @@ impl Lab {
         let config = self.config.clone();
         let world = World {
             cloud,
-            metrics: Metrics::new("test"),
+            metrics,
             ports,
             clock: self.clock.clone(),
         };
@@ -430,14 +432,14 @@ fn serve_on_its_own_thread(sim: &SimCloud, listener: TcpListener) {
     });
 }
 
-pub async fn clients(url: &str) -> Clients {
+async fn clients(url: &str, observer: Arc<dyn CallObserver>) -> Clients {
     let settings = Settings {
         region: Some("eu-west-1".to_owned()),
         endpoint_url: Some(url.to_owned()),
         made_up_credentials: true,
         ..Settings::default()
     };
-    load(&settings, Arc::new(Unobserved)).await
+    load(&settings, observer).await
 }
 
 pub fn app(id: &str) -> AppId {

@@ -2,8 +2,11 @@
 //! in the tables and in that AWS, never by which calls were made.
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
 
+mod api;
 mod conflict;
 mod cost;
+mod crash;
+mod deaf;
 mod drift;
 mod failure;
 mod health;
