@@ -6,6 +6,7 @@ use std::time::Duration;
 use lamplighter::model::status::Phase;
 use simcloud::{Fault, FaultPlan};
 
+use crate::lab::wire::get;
 use crate::lab::{Lab, Setup, wants};
 
 const APPS: [&str; 4] = ["one", "two", "three", "four"];
@@ -136,7 +137,7 @@ async fn asked_to_stop_it_finishes_what_is_in_hand_and_ends_well_within_its_grac
     let slow = FaultPlan::new().on("codebuild.StartBuild", 1, Fault::Latency(Duration::from_secs(2)));
     lab.sim.faults().set(slow);
     lab.put("one", &wants("ann", "shop", "Running")).await;
-    let daemon = lab.spawn();
+    let mut daemon = lab.spawn();
     let asked = || lab.sim.world().calls().contains_key("codebuild.StartBuild");
     lab.eventually("StartBuild is under way", async || asked()).await;
     let (status, took) = daemon.terminate().await;
@@ -152,11 +153,16 @@ async fn asked_to_stop_it_finishes_what_is_in_hand_and_ends_well_within_its_grac
     );
 
     // With nothing in hand it ends at once.
-    let daemon = lab.spawn();
+    let mut daemon = lab.spawn();
     lab.until("one", Phase::Ready).await;
+    assert_eq!(
+        get(&format!("{}/api/v1/apps", daemon.api().await)).await.status,
+        200
+    );
     let (status, took) = daemon.terminate().await;
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(3), "{took:?} with nothing to do");
+    daemon.says("stopped").await;
     lab.assert_sound();
 }
 

@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{BETWEEN_LOOKS, Lab, PATIENCE};
 
@@ -74,9 +75,9 @@ impl Lab {
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, written) = (BufReader::new(child.stderr.take().unwrap()).lines(), log.clone());
         std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .for_each(|line| written.lock().unwrap().push(line))
+            for line in lines.map_while(Result::ok) {
+                written.lock().unwrap().push(line);
+            }
         });
         Process { child, log }
     }
@@ -98,7 +99,7 @@ impl Process {
     }
 
     /// SIGTERM, as every platform sends it, and how the process ended.
-    pub async fn terminate(mut self) -> (ExitStatus, Duration) {
+    pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         let begin = Instant::now();
         let pid = self.child.id().to_string();
         assert!(
