@@ -171,7 +171,7 @@ fn known<T>(read: cloud::Result<Option<T>>, what: &str, id: &AppId) -> Observed<
     match read {
         Ok(found) => found.into(),
         Err(error) => {
-            tracing::warn!(app = ?id.as_str(), error = error.chain(), "could not read the {what}");
+            tracing::warn!(app = %id.as_str().escape_debug(), error = error.chain(), "could not read the {what}");
             Observed::Unknown
         }
     }

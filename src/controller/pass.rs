@@ -34,6 +34,7 @@ impl Controller {
         let mut view = self.inventory.look(id, |memory| self.context(memory)).await;
         let now = self.clock.now();
         let plan = self.decide(&mut view, now);
+        debug_assert_eq!(planner::invariants::violations(&view, &plan), Vec::<String>::new());
         let acted = plan.action.is_some();
         let outcome = match &plan.action {
             Some(action) => self.executor.perform(action).await,
@@ -107,7 +108,7 @@ impl Controller {
             self.tell(view, plan, &recorded.memory, now);
         }
         if let Outcome::Failed(error) = outcome {
-            tracing::warn!(app = ?id.as_str(), error = error.chain(), "the call did not succeed");
+            tracing::warn!(app = %id.as_str().escape_debug(), error = error.chain(), "the call did not succeed");
             self.queue.add_rate_limited(id, priority, self.entropy());
             return ReconcileResult::Failed;
         }
@@ -144,11 +145,11 @@ impl Controller {
         let result = match error {
             WriteError::VersionConflict => ReconcileResult::Conflict,
             WriteError::ClaimTaken { key, .. } => {
-                tracing::info!(app = ?id.as_str(), claim = ?key.as_str(), "another app took the claim first");
+                tracing::info!(app = %id.as_str().escape_debug(), claim = ?key.as_str(), "another app took the claim first");
                 ReconcileResult::Conflict
             }
             WriteError::Other(error) => {
-                tracing::warn!(app = ?id.as_str(), error = error.chain(), "could not record the pass");
+                tracing::warn!(app = %id.as_str().escape_debug(), error = error.chain(), "could not record the pass");
                 ReconcileResult::Failed
             }
         };
@@ -181,7 +182,7 @@ impl Controller {
         let operation = memory.operation.as_ref();
         if before.is_none_or(|before| before.decision != memory.decision) {
             tracing::info!(
-                app = ?view.id.as_str(),
+                app = %view.id.as_str().escape_debug(),
                 phase = %memory.status.phase,
                 rule = plan.decision.rule,
                 reason = plan.decision.reason,

@@ -67,7 +67,7 @@ impl Visit for Parts {
         let name = field.name();
         let text = format!("{value:?}");
         match name {
-            "app" => self.app = Some(text.trim_matches('"').to_owned()),
+            "app" => self.app = Some(text),
             "phase" => self.phase = Some(text),
             "message" => self.message = text,
             _ if LEFT_OUT.contains(&name) => {}
@@ -119,7 +119,7 @@ mod tests {
     fn a_line_is_the_app_its_phase_and_a_sentence() {
         let text = written(|| {
             let (phase, build) = (crate::model::status::Phase::Ready, "child-app:1");
-            tracing::info!(app = ?"demo-ann", %phase, rule = "Row", reason = "Ready", build, "It answers.");
+            tracing::info!(app = "demo-ann", %phase, rule = "Row", reason = "Ready", build, "It answers.");
             tracing::info!(version = "0.1.0", "lamplighter starts");
         });
         assert_eq!(
@@ -131,7 +131,11 @@ mod tests {
     #[test]
     fn what_is_worse_than_news_says_so_and_why() {
         let text = written(|| {
-            tracing::warn!(app = ?"demo-ann", error = "broken pipe", "the call did not succeed");
+            tracing::warn!(
+                app = "demo-ann",
+                error = "broken pipe",
+                "the call did not succeed"
+            );
         });
         assert_eq!(
             text,

@@ -12,7 +12,8 @@ use crate::model::status::{BuildStatus, ConditionKind, NextChange, Phase, Truth}
 pub(super) fn finish(mut draft: Draft<'_>, mut step: Step, wish: &Wish, intake: &Intake) -> Plan {
     let rule = step.rule.unwrap_or(wish.rule);
     // A hold is told whatever else there is to tell: it waits for a person.
-    if wish.rule == "MassDeletionHeld" && !step.message.contains(&wish.because) {
+    let in_suspense = !wish.may_start && wish.level != Desired::Destroyed;
+    if in_suspense && !step.message.contains(&wish.because) {
         step.message = format!("{} {}", step.message, wish.because);
     }
     let decision = Decision {
@@ -67,7 +68,7 @@ fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
     status.observed_generation = memory.request.as_ref().and_then(|request| request.generation);
     status.phase = step.phase;
     step.reason.clone_into(&mut status.reason);
-    status.message = message(step, wish);
+    status.message.clone_from(&step.message);
     status.host_name = identity.map(|identity| identity.host_name.to_string());
     status.resource_name = identity.map(|identity| identity.resource_name.to_string());
     status.build = build;
@@ -101,15 +102,6 @@ impl Told {
             reason,
             message: message.into(),
         }
-    }
-}
-
-/// The step's own sentence; and, while the row is gone and nothing is done about it, why not.
-fn message(step: &Step, wish: &Wish) -> String {
-    if wish.may_start || wish.level == Desired::Destroyed || step.message.contains(&wish.because) {
-        step.message.clone()
-    } else {
-        format!("{} {}", wish.because, step.message)
     }
 }
 

@@ -165,7 +165,6 @@ class Stage:
         # names it, and not when a rule does, which is what a module would make.
         self.ports = itertools.count(8001)
         self.plays: dict[str, Play] = {}
-        self.live: set[str] = set()
         self.gone: set[str] = set()
 
     def set_up(self) -> None:
@@ -226,22 +225,12 @@ class Stage:
         play.end("SUCCEEDED")
 
     def apply(self, variables: dict[str, str]) -> None:
+        """Makes what is missing, as Terraform does."""
         name, host = variables["RESOURCE_NAME"], variables["HOST_NAME"]
+        target_group = self.target_group(name)
+        tags = {"lamplighter:instance-id": variables["INSTANCE_ID"], "lamplighter:host-name": host}
         found = self.ecs.describe_services(cluster=self.cluster, services=[name])["services"]
         if not any(service["status"] == "ACTIVE" for service in found):
-            target_group = self.elb.create_target_group(
-                Name=name, Protocol="HTTP", Port=80, VpcId="vpc-0", TargetType="ip"
-            )["TargetGroups"][0]["TargetGroupArn"]
-            self.elb.register_targets(
-                TargetGroupArn=target_group, Targets=[{"Id": LOOPBACK, "Port": self.app_port}]
-            )
-            self.elb.create_listener(
-                LoadBalancerArn=self.balancer,
-                Protocol="HTTP",
-                Port=next(self.ports),
-                DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
-            )
-            tags = {"lamplighter:instance-id": variables["INSTANCE_ID"], "lamplighter:host-name": host}
             self.ecs.create_service(
                 cluster=self.cluster,
                 serviceName=name,
@@ -251,18 +240,33 @@ class Stage:
                 loadBalancers=[{"targetGroupArn": target_group, "containerName": "app", "containerPort": 80}],
                 tags=[{"key": key, "value": value} for key, value in tags.items()],
             )
-        self.live.add(host)
         self.gone.discard(host)
+
+    def target_group(self, name: str) -> str:
+        """The target group of that name, made with its target and its listener if it is not there."""
+        for group in self.elb.describe_target_groups()["TargetGroups"]:
+            if group["TargetGroupName"] == name:
+                return group["TargetGroupArn"]
+        made = self.elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId="vpc-0", TargetType="ip")
+        target_group = made["TargetGroups"][0]["TargetGroupArn"]
+        self.elb.register_targets(TargetGroupArn=target_group, Targets=[{"Id": LOOPBACK, "Port": self.app_port}])
+        self.elb.create_listener(
+            LoadBalancerArn=self.balancer,
+            Protocol="HTTP",
+            Port=next(self.ports),
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+        )
+        return target_group
 
     def destroy(self, variables: dict[str, str]) -> None:
         name, host = variables["RESOURCE_NAME"], variables["HOST_NAME"]
         self.gone.add(host)
-        self.live.discard(host)
         for service in self.ecs.describe_services(cluster=self.cluster, services=[name])["services"]:
             if service["status"] == "ACTIVE":
                 self.ecs.delete_service(cluster=self.cluster, service=name, force=True)
-            for balancer in service["loadBalancers"]:
-                self.unroute(balancer["targetGroupArn"])
+        for group in self.elb.describe_target_groups()["TargetGroups"]:
+            if group["TargetGroupName"] == name:
+                self.unroute(group["TargetGroupArn"])
 
     def unroute(self, target_group: str) -> None:
         for listener in self.elb.describe_listeners(LoadBalancerArn=self.balancer)["Listeners"]:

@@ -1,5 +1,6 @@
 //! Programs as people run them: started, watched through what they print, spoken to over HTTP, and ended.
 //! Knows nothing of Lamplighter's code, so that tests made of it see only what people see.
+#![allow(dead_code, reason = "each test binary that shares this uses a part of it")]
 
 mod http;
 mod program;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub(crate) use http::{get, post};
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use program::{Program, Signal, closed};
 pub(crate) use table::Tables;
 

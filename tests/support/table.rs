@@ -1,6 +1,8 @@
 //! Lamplighter's tables as another program sees them: DynamoDB's own JSON over HTTP, no SDK in between. The
 //! AWS CLI would do as well, and takes a second to start.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{post, until, until_within};
@@ -100,36 +102,37 @@ impl Tables {
         }
     }
 
-    /// The keys of the state table.
+    /// The items of the state table, by their keys.
     #[track_caller]
-    pub(crate) fn keys(&self) -> Vec<String> {
-        let answer = self.call(
-            "Scan",
-            &json!({ "TableName": "lamplighter-state", "ConsistentRead": true }),
-        );
+    fn items(&self) -> BTreeMap<String, Value> {
+        let request = json!({ "TableName": "lamplighter-state", "ConsistentRead": true });
+        let answer = self.call("Scan", &request);
         assert!(
             answer["LastEvaluatedKey"].is_null(),
             "a test's table fits one page"
         );
         let items = answer["Items"].as_array().expect("a scan has items");
-        let mut keys: Vec<String> = items
-            .iter()
-            .filter_map(|item| Some(item["pk"]["S"].as_str()?.to_owned()))
-            .collect();
-        keys.sort();
-        keys
+        let key = |item: &Value| item["pk"]["S"].as_str().expect("an item has a key").to_owned();
+        items.iter().map(|item| (key(item), item.clone())).collect()
+    }
+
+    /// Who holds each gate: a build, `closed`, or nobody yet.
+    #[track_caller]
+    pub(crate) fn gates(&self) -> Vec<Option<String>> {
+        let items = self.items();
+        let gates = items.iter().filter(|(key, _)| key.starts_with("gate#"));
+        gates
+            .map(|(_, item)| item["build"]["S"].as_str().map(str::to_owned))
+            .collect()
     }
 
     /// The claims that are held.
     #[track_caller]
     pub(crate) fn claims(&self) -> Vec<String> {
-        let mut keys = self.keys();
-        keys.retain(|key| {
-            ["slot#", "host#", "name#"]
-                .iter()
-                .any(|kind| key.starts_with(kind))
-        });
-        keys
+        let kinds = ["slot#", "host#", "name#"];
+        let keys = self.items().into_keys();
+        keys.filter(|key| kinds.iter().any(|kind| key.starts_with(kind)))
+            .collect()
     }
 }
 
