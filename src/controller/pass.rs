@@ -9,6 +9,7 @@ use super::Controller;
 use super::queue::Priority;
 use crate::cloud::{Error, WriteError};
 use crate::executor::Outcome;
+use crate::inventory::Glance;
 use crate::metrics::{BuildOutcome, ReconcileResult};
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
@@ -45,7 +46,8 @@ impl Controller {
         self.heed(&outcome, now);
         let recorded = self.recorder.record(&view, plan.clone(), &outcome, now).await;
         let result = self.follow_up(id, &view, &plan, &outcome, recorded, now);
-        let result = if acted && result == ReconcileResult::Idle {
+        let undisturbed = matches!(result, ReconcileResult::Idle | ReconcileResult::Waiting);
+        let result = if acted && undisturbed {
             ReconcileResult::Acted
         } else {
             result
@@ -257,7 +259,11 @@ pub(super) fn wants_attention(view: &AppView, plan: &Plan) -> bool {
         Observed::Present(memory) => *memory == plan.memory,
         Observed::Absent | Observed::Unknown => false,
     };
-    plan.action.is_some() || plan.forget || !plan.release.is_empty() || !unchanged
+    // A sweep asks only apps that are ready for their health; one that came up since is worth asking too.
+    let came_up = plan.decision.rule == "Observation"
+        && plan.requeue == Requeue::Progress
+        && Glance::Service(view.service.clone()).wants_a_look();
+    plan.action.is_some() || plan.forget || !plan.release.is_empty() || !unchanged || came_up
 }
 
 fn unsigned(duration: SignedDuration) -> Duration {

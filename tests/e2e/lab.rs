@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::clock::Clock;
-use lamplighter::cloud::aws::{Clients, Settings, Unobserved, load};
+use lamplighter::cloud::aws::{CallObserver, Clients, Settings, Unobserved, load};
 use lamplighter::cloud::dynamodb::create_tables;
 use lamplighter::cloud::{Cloud, StateSnapshot};
 use lamplighter::config::{Config, Intervals};
@@ -24,14 +24,20 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+mod look;
 pub mod process;
 pub mod wire;
+
+pub use look::truth;
 
 pub const CLUSTER: &str = "apps";
 pub const PROJECT: &str = "child-app";
 
 /// How long anything may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a test waits before it looks again.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(40);
 
 /// When a lab's time begins: ten in the morning in Berlin, on a day without a change of the clock.
 pub const MORNING: &str = "2027-02-10T09:00:00Z";
@@ -196,7 +202,7 @@ impl Lab {
         };
         timing.deploy_retry = retry;
         timing.destroy_retry = retry;
-        let clients = clients(&url).await;
+        let clients = clients(&url, Arc::new(Unobserved)).await;
         create_tables(&clients, &serve::tables(&config)).await.unwrap();
         let cloud = serve::cloud(&clients, serve::tables(&config)).unwrap();
         let clock = Arc::new(ShiftedClock::default());
@@ -214,7 +220,9 @@ impl Lab {
 
     /// Starts a daemon of its own clients.
     pub async fn start(&self) {
-        let cloud = serve::cloud(&clients(&self.url).await, serve::tables(&self.config)).unwrap();
+        let metrics = Metrics::new("test");
+        let clients = clients(&self.url, serve::call_observer(&metrics)).await;
+        let cloud = serve::cloud(&clients, serve::tables(&self.config)).unwrap();
         let ports = Ports {
             public: TcpListener::bind("127.0.0.1:0").await.unwrap(),
             admin: TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -225,7 +233,7 @@ impl Lab {
         let config = self.config.clone();
         let world = World {
             cloud,
-            metrics: Metrics::new("test"),
+            metrics,
             ports,
             clock: self.clock.clone(),
         };
@@ -260,20 +268,6 @@ impl Lab {
         self.daemons.lock().unwrap().last().unwrap().admin.clone()
     }
 
-    /// How many complete sweeps the newest daemon has made.
-    pub async fn sweeps(&self) -> u64 {
-        self.metric("lamplighter_sweeps_total{result=\"complete\"}").await
-    }
-
-    /// One number of the newest daemon's metrics, by its name and labels; zero when it is not there.
-    pub async fn metric(&self, name: &str) -> u64 {
-        let text = wire::get(&format!("{}/metrics", self.admin())).await.body;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        line.unwrap_or(0)
-    }
-
     /// Writes a row as a portal does.
     pub async fn put(&self, id: &str, fields: &[(&str, &str)]) {
         let raw = fields
@@ -297,118 +291,6 @@ impl Lab {
     pub async fn delete(&self, id: &str) {
         self.cloud.desired.delete_row(&app(id)).await.unwrap();
     }
-
-    pub async fn memory(&self, id: &str) -> Option<Memory> {
-        self.cloud.state.memory(&app(id)).await.unwrap()
-    }
-
-    pub async fn status(&self, id: &str) -> Status {
-        self.memory(id)
-            .await
-            .map(|memory| memory.status)
-            .unwrap_or_default()
-    }
-
-    pub async fn snapshot(&self) -> StateSnapshot {
-        self.cloud.state.snapshot().await.unwrap()
-    }
-
-    /// Waits until an app is in a phase, and gives its status then.
-    pub async fn until(&self, id: &str, phase: Phase) -> Status {
-        self.until_status(id, &format!("phase {phase}"), |status| status.phase == phase)
-            .await
-    }
-
-    pub async fn until_status(&self, id: &str, what: &str, done: impl Fn(&Status) -> bool) -> Status {
-        let begin = Instant::now();
-        loop {
-            let status = self.status(id).await;
-            if done(&status) {
-                return status;
-            }
-            assert!(begin.elapsed() < PATIENCE, "{id}: no {what}; it says {status:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Waits until an app says why it is where it is in this word.
-    pub async fn until_reason(&self, id: &str, reason: &str) -> Status {
-        self.until_status(id, &format!("reason {reason}"), |status| status.reason == reason)
-            .await
-    }
-
-    /// Looks again and again for a while that something stays so.
-    pub async fn throughout<F: Future<Output = bool>>(
-        &self,
-        time: Duration,
-        what: &str,
-        mut so: impl FnMut() -> F,
-    ) {
-        let begin = Instant::now();
-        while begin.elapsed() < time {
-            assert!(so().await, "not all the time: {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// An app's history, oldest line first: `rule/reason: message`.
-    pub async fn history(&self, id: &str) -> Vec<String> {
-        let mut events = self.cloud.state.events(&app(id), 1000).await.unwrap();
-        events.reverse();
-        events
-            .into_iter()
-            .map(|event| format!("{}/{}: {}", event.rule, event.reason, event.message))
-            .collect()
-    }
-
-    /// Waits until something is so.
-    pub async fn eventually<F: Future<Output = bool>>(&self, what: &str, mut so: impl FnMut() -> F) {
-        let begin = Instant::now();
-        while !so().await {
-            assert!(begin.elapsed() < PATIENCE, "never: {what}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Builds that passed their gate, of one app and direction.
-    pub fn passed(&self, id: &str, action: &str) -> Vec<BuildView> {
-        let mut builds = self.sim.world().builds();
-        builds.retain(|build| {
-            build.instance.as_deref() == Some(id)
-                && build.action.as_deref() == Some(action)
-                && build.gate_passed.is_some()
-        });
-        builds
-    }
-
-    /// All builds of an app, oldest first.
-    pub fn builds(&self, id: &str) -> Vec<BuildView> {
-        let mut builds = self.sim.world().builds();
-        builds.retain(|build| build.instance.as_deref() == Some(id));
-        builds
-    }
-
-    /// What is there of an app in ECS, gone services left out.
-    pub fn services(&self, id: &str) -> Vec<ServiceView> {
-        let mut services = self.sim.world().services();
-        services.retain(|service| {
-            service.instance.as_deref() == Some(id) && service.status != ServiceStatus::Inactive
-        });
-        services
-    }
-
-    /// Whether an app holds its user's slot.
-    pub async fn holds_a_slot(&self, id: &str) -> bool {
-        let claims = self.snapshot().await.claims;
-        claims
-            .iter()
-            .any(|(key, claim)| key.is_slot() && claim.app == app(id))
-    }
-
-    /// What the world itself found wrong, which must be nothing.
-    pub fn assert_sound(&self) {
-        assert_eq!(self.sim.world().violations(), Vec::<String>::new());
-    }
 }
 
 fn serve_on_its_own_thread(sim: &SimCloud, listener: TcpListener) {
@@ -427,22 +309,18 @@ fn serve_on_its_own_thread(sim: &SimCloud, listener: TcpListener) {
     });
 }
 
-pub async fn clients(url: &str) -> Clients {
+async fn clients(url: &str, observer: Arc<dyn CallObserver>) -> Clients {
     let settings = Settings {
         region: Some("eu-west-1".to_owned()),
         endpoint_url: Some(url.to_owned()),
         made_up_credentials: true,
         ..Settings::default()
     };
-    load(&settings, Arc::new(Unobserved)).await
+    load(&settings, observer).await
 }
 
 pub fn app(id: &str) -> AppId {
     AppId::from_key(id).unwrap()
-}
-
-pub fn truth(status: &Status, kind: ConditionKind) -> Option<Truth> {
-    status.condition(kind).map(|condition| condition.status)
 }
 
 /// The least a row needs.

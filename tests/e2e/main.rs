@@ -8,8 +8,11 @@
     reason = "tests on real time"
 )]
 
+mod api;
 mod conflict;
 mod cost;
+mod crash;
+mod deaf;
 mod drift;
 mod failure;
 mod health;

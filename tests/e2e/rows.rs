@@ -44,6 +44,7 @@ fn without(id: &str, name: &str, told: &'static [&'static str]) -> Case {
     }
 }
 
+#[rustfmt::skip] // One case a line.
 fn required_attributes() -> Vec<Case> {
     let all = &["user is missing", "app is missing", "desired is missing"];
     vec![
@@ -65,13 +66,8 @@ fn required_attributes() -> Vec<Case> {
         ),
         with("empty-user", "user", s(""), &["user \"\" is empty"]),
         with("empty-app", "app", s(""), &["app \"\" is empty"]),
-        with("number-user", "user", n(&7), &["user is a number, not a string"]),
-        with(
-            "set-user",
-            "user",
-            Ss(vec!["ann".into(), "ben".into()]),
-            &["user is a set, not a string"],
-        ),
+        with("number-user", "user", n("7"), &["user is a number, not a string"]),
+        with("set-user", "user", Ss(vec!["ann".into(), "ben".into()]), &["user is a set, not a string"]),
         with("bool-app", "app", Bool(true), &["app is a boolean, not a string"]),
         with(
             "map-app",
@@ -112,66 +108,22 @@ fn required_attributes() -> Vec<Case> {
     ]
 }
 
+#[rustfmt::skip] // One case a line.
 fn optional_attributes() -> Vec<Case> {
     let time = &["is not a time that exists", "use RFC 3339"];
     vec![
-        with(
-            "text-generation",
-            "generation",
-            s("3"),
-            &["generation is a string, not a number"],
-        ),
-        with(
-            "minus-generation",
-            "generation",
-            n(&-1),
-            &["generation \"-1\" is not in range"],
-        ),
-        with(
-            "huge-generation",
-            "generation",
-            N("9".repeat(38)),
-            &["is not in range", "use a whole number"],
-        ),
-        with(
-            "half-generation",
-            "generation",
-            n(&1.5),
-            &["generation \"1.5\" is not in range"],
-        ),
+        with("text-generation", "generation", s("3"), &["generation is a string, not a number"]),
+        with("minus-generation", "generation", n("-1"), &["generation \"-1\" is not in range"]),
+        with("huge-generation", "generation", N("9".repeat(38)), &["is not in range", "use a whole number"]),
+        with("half-generation", "generation", n("1.5"), &["generation \"1.5\" is not in range"]),
         with("no-such-day", "requestedAt", s("2026-02-30T10:00:00Z"), time),
         with("no-such-hour", "keepUntil", s("2026-02-03T25:00:00Z"), time),
         with("no-offset", "expiresAt", s("2026-02-03T10:00:00"), time),
-        with(
-            "words",
-            "expiresAt",
-            s("tomorrow"),
-            &["expiresAt \"tomorrow\" is not a time"],
-        ),
-        with(
-            "number-time",
-            "keepUntil",
-            n(&1_800_000_000),
-            &["keepUntil is a number, not a string"],
-        ),
-        with(
-            "no-zone",
-            "timeZone",
-            s("Mars/Olympus"),
-            &["timeZone \"Mars/Olympus\" is not a known time zone", "IANA"],
-        ),
-        with(
-            "path-zone",
-            "timeZone",
-            s("../../etc/passwd"),
-            &["is not a known time zone"],
-        ),
-        with(
-            "empty-zone",
-            "timeZone",
-            s(""),
-            &["timeZone \"\" is not a known time zone"],
-        ),
+        with("words", "expiresAt", s("tomorrow"), &["expiresAt \"tomorrow\" is not a time"]),
+        with("number-time", "keepUntil", n("1800000000"), &["keepUntil is a number, not a string"]),
+        with("no-zone", "timeZone", s("Mars/Olympus"), &["timeZone \"Mars/Olympus\" is not a known time zone", "IANA"]),
+        with("path-zone", "timeZone", s("../../etc/passwd"), &["is not a known time zone"]),
+        with("empty-zone", "timeZone", s(""), &["timeZone \"\" is not a known time zone"]),
         with("empty-host", "hostName", s(""), &["hostName \"\" is empty"]),
         with(
             "shell-host",
@@ -230,6 +182,7 @@ fn optional_attributes() -> Vec<Case> {
     ]
 }
 
+#[rustfmt::skip] // One case a line.
 fn parameters() -> Vec<Case> {
     let many: Vec<String> = (0..51).map(|n| format!("P{n}")).collect();
     let many = m(many.iter().map(|name| (name.as_str(), "x")));
@@ -255,7 +208,7 @@ fn parameters() -> Vec<Case> {
         with(
             "number-parameter",
             "parameters",
-            AttributeValue::M([("SIZE".to_owned(), n(&3))].into()),
+            AttributeValue::M([("SIZE".to_owned(), n("3"))].into()),
             &["parameters.SIZE is a number, not a string"],
         ),
         with(

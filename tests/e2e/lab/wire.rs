@@ -57,8 +57,8 @@ pub fn s(text: impl Into<String>) -> AttributeValue {
 }
 
 /// A number attribute.
-pub fn n(number: &impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+pub fn n(number: &str) -> AttributeValue {
+    AttributeValue::N(number.to_owned())
 }
 
 /// A map of strings.
