@@ -87,6 +87,8 @@ async fn every_error_of_codebuild_is_named_after_what_to_do_next() {
         400 "InvalidInputException" "Idempotency token was used with other parameters" => "Rejected" "rejected" 1
         500 "InternalFailure" "" => "Unavailable" "unavailable" 3
         503 "ServiceUnavailable" "" => "Unavailable" "unavailable" 3
+        500 "ANameOfTomorrow" "" => "Unavailable" "unavailable" 3
+        400 "ANameOfTomorrow" "" => "Rejected" "rejected" 1
         408 "RequestTimeoutException" "" => "Unavailable" "unavailable" 3
     );
 }
