@@ -73,6 +73,9 @@ Then see what becomes of it:
 
   {program} apps list --server {api}
 
+To see how things go wrong, give hello the parameter SIM_BEHAVIOUR: "fail", "hang", "crash"
+or "unhealthy".
+
 {following}
 "#
     )

@@ -25,6 +25,8 @@ fn it_ends_well_while_builds_run_and_while_connections_are_open() {
     }
 }
 
+/// Linux tells which signals a process listens to.
+#[cfg(target_os = "linux")]
 #[test]
 fn it_ends_well_before_it_is_ready_too() {
     let scratch = Scratch::new("early");

@@ -1,25 +1,22 @@
 //! A lab: a simulated AWS on a real socket, the real tables, and daemons that can be started, stopped and
 //! killed, all in this process and on real time that runs a few hundred times faster for builds.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::clock::Clock;
+use lamplighter::cloud::Cloud;
 use lamplighter::cloud::aws::{CallObserver, Clients, Settings, Unobserved, load};
 use lamplighter::cloud::dynamodb::create_tables;
-use lamplighter::cloud::{Cloud, StateSnapshot};
 use lamplighter::config::{Config, Intervals};
 use lamplighter::metrics::Metrics;
 use lamplighter::model::backoff::Backoff;
-use lamplighter::model::memory::Memory;
 use lamplighter::model::name::AppId;
 use lamplighter::model::row::{RawValue, Row};
-use lamplighter::model::status::{ConditionKind, Phase, Status, Truth};
 use lamplighter::serve::{self, Ports, World};
-use simcloud::{BuildView, ServiceStatus, ServiceView, SimCloud, SimConfig, Timings, TokioClock};
+use simcloud::{SimCloud, SimConfig, Timings, TokioClock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

@@ -48,63 +48,21 @@ fn without(id: &str, name: &str, told: &'static [&'static str]) -> Case {
 fn required_attributes() -> Vec<Case> {
     let all = &["user is missing", "app is missing", "desired is missing"];
     vec![
-        Case {
-            id: "bare".to_owned(),
-            attributes: Vec::new(),
-            told: all,
-        },
+        Case { id: "bare".to_owned(), attributes: Vec::new(), told: all },
         without("no-user", "user", &["user is missing: name the owner"]),
-        without(
-            "no-app",
-            "app",
-            &["app is missing: name an entry of the catalogue"],
-        ),
-        without(
-            "no-desired",
-            "desired",
-            &["desired is missing: use Running, Suspended or Destroyed"],
-        ),
+        without("no-app", "app", &["app is missing: name an entry of the catalogue"]),
+        without("no-desired", "desired", &["desired is missing: use Running, Suspended or Destroyed"]),
         with("empty-user", "user", s(""), &["user \"\" is empty"]),
         with("empty-app", "app", s(""), &["app \"\" is empty"]),
         with("number-user", "user", n("7"), &["user is a number, not a string"]),
         with("set-user", "user", Ss(vec!["ann".into(), "ben".into()]), &["user is a set, not a string"]),
         with("bool-app", "app", Bool(true), &["app is a boolean, not a string"]),
-        with(
-            "map-app",
-            "app",
-            m([("name", "shop")]),
-            &["app is a map, not a string"],
-        ),
-        with(
-            "list-desired",
-            "desired",
-            L(vec![s("Running")]),
-            &["desired is a list, not a string"],
-        ),
-        with(
-            "null-desired",
-            "desired",
-            Null(true),
-            &["desired is null, not a string"],
-        ),
-        with(
-            "other-app",
-            "app",
-            s("shopp"),
-            &["app \"shopp\" is not in the catalogue", "use one of shop, wiki"],
-        ),
-        with(
-            "lower-case",
-            "desired",
-            s("running"),
-            &["desired \"running\" is none of the desired states"],
-        ),
-        with(
-            "control-user",
-            "user",
-            s("a\u{1b}[31m\r\nb"),
-            &["user \"a\\u{1b}[31m\\r\\nb\" holds control"],
-        ),
+        with("map-app", "app", m([("name", "shop")]), &["app is a map, not a string"]),
+        with("list-desired", "desired", L(vec![s("Running")]), &["desired is a list, not a string"]),
+        with("null-desired", "desired", Null(true), &["desired is null, not a string"]),
+        with("other-app", "app", s("shopp"), &["app \"shopp\" is not in the catalogue", "use one of shop, wiki"]),
+        with("lower-case", "desired", s("running"), &["desired \"running\" is none of the desired states"]),
+        with("control-user", "user", s("a\u{1b}[31m\r\nb"), &["user \"a\\u{1b}[31m\\r\\nb\" holds control"]),
     ]
 }
 
@@ -125,60 +83,15 @@ fn optional_attributes() -> Vec<Case> {
         with("path-zone", "timeZone", s("../../etc/passwd"), &["is not a known time zone"]),
         with("empty-zone", "timeZone", s(""), &["timeZone \"\" is not a known time zone"]),
         with("empty-host", "hostName", s(""), &["hostName \"\" is empty"]),
-        with(
-            "shell-host",
-            "hostName",
-            s("$(reboot).localhost"),
-            &["is not a lower-case DNS name", "or leave it out"],
-        ),
-        with(
-            "upper-host",
-            "hostName",
-            s("Shop.localhost"),
-            &["is not a lower-case DNS name"],
-        ),
-        with(
-            "binary-host",
-            "hostName",
-            B(Blob::new([0, 159])),
-            &["hostName is binary, not a string"],
-        ),
-        with(
-            "long-host",
-            "hostName",
-            s("a.".repeat(200)),
-            &["is longer than 253 characters"],
-        ),
-        with(
-            "lines-reason",
-            "keepReason",
-            s("a\r\nSet-Cookie: b"),
-            &["keepReason", "holds control characters"],
-        ),
-        with(
-            "long-by",
-            "requestedBy",
-            s("x".repeat(257)),
-            &["requestedBy", "is longer than 256 characters"],
-        ),
-        with(
-            "near-name",
-            "keepuntil",
-            s("x"),
-            &["keepuntil is not an attribute of a row: did you mean keepUntil?"],
-        ),
-        with(
-            "html-name",
-            "<b>x</b>",
-            s("x"),
-            &["<b>x</b> is not an attribute of a row: remove it"],
-        ),
-        with(
-            "lines-name",
-            "a\r\nb",
-            s("x"),
-            &["a\\r\\nb is not an attribute of a row"],
-        ),
+        with("shell-host", "hostName", s("$(reboot).localhost"), &["is not a lower-case DNS name", "or leave it out"]),
+        with("upper-host", "hostName", s("Shop.localhost"), &["is not a lower-case DNS name"]),
+        with("binary-host", "hostName", B(Blob::new([0, 159])), &["hostName is binary, not a string"]),
+        with("long-host", "hostName", s("a.".repeat(200)), &["is longer than 253 characters"]),
+        with("lines-reason", "keepReason", s("a\r\nSet-Cookie: b"), &["keepReason", "holds control characters"]),
+        with("long-by", "requestedBy", s("x".repeat(257)), &["requestedBy", "is longer than 256 characters"]),
+        with("near-name", "keepuntil", s("x"), &["keepuntil is not an attribute of a row: did you mean keepUntil?"]),
+        with("html-name", "<b>x</b>", s("x"), &["<b>x</b> is not an attribute of a row: remove it"]),
+        with("lines-name", "a\r\nb", s("x"), &["a\\r\\nb is not an attribute of a row"]),
     ]
 }
 
@@ -187,12 +100,7 @@ fn parameters() -> Vec<Case> {
     let many: Vec<String> = (0..51).map(|n| format!("P{n}")).collect();
     let many = m(many.iter().map(|name| (name.as_str(), "x")));
     vec![
-        with(
-            "text-map",
-            "parameters",
-            s("SIZE=small"),
-            &["parameters is a string, not a map"],
-        ),
+        with("text-map", "parameters", s("SIZE=small"), &["parameters is a string, not a map"]),
         with(
             "other-parameter",
             "parameters",
@@ -211,30 +119,15 @@ fn parameters() -> Vec<Case> {
             AttributeValue::M([("SIZE".to_owned(), n("3"))].into()),
             &["parameters.SIZE is a number, not a string"],
         ),
-        with(
-            "nul-parameter",
-            "parameters",
-            m([("SIZE", "a\0b")]),
-            &["parameters.SIZE holds a NUL character"],
-        ),
+        with("nul-parameter", "parameters", m([("SIZE", "a\0b")]), &["parameters.SIZE holds a NUL character"]),
         with(
             "our-parameter",
             "parameters",
             m([("LAMPLIGHTER_OPERATION_ID", "x")]),
             &["parameters.LAMPLIGHTER_OPERATION_ID is not a parameter"],
         ),
-        with(
-            "lines-parameter",
-            "parameters",
-            m([("A\r\nB", "x")]),
-            &["parameters.A\\r\\nB is not a parameter"],
-        ),
-        with(
-            "many-parameters",
-            "parameters",
-            many,
-            &["parameters has 51 entries, more than 50"],
-        ),
+        with("lines-parameter", "parameters", m([("A\r\nB", "x")]), &["parameters.A\\r\\nB is not a parameter"]),
+        with("many-parameters", "parameters", many, &["parameters has 51 entries, more than 50"]),
     ]
 }
 

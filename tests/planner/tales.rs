@@ -19,7 +19,8 @@ fn mins(n: i64) -> SignedDuration {
 fn a_row_becomes_a_url_and_goes_out_with_its_row() {
     tell("lit_and_put_out", |tale| {
         tale.write(row("shop")).until(Phase::Ready);
-        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}))
+            .until(Phase::Destroyed);
         tale.delete().run(hours(2));
     });
 }
@@ -56,7 +57,8 @@ fn an_exemption_is_cut_to_policy_and_lapses() {
         kept["keepUntil"] = json!("2027-01-01T00:00:00Z");
         tale.write(kept).soon(Phase::Ready);
         tale.wait_until("2026-11-20T18:00:01Z").pass();
-        tale.wait_until("2026-11-23T10:00:01Z").until_reason("DestroyIntended");
+        tale.wait_until("2026-11-23T10:00:01Z")
+            .until_reason("DestroyIntended");
     });
 }
 
@@ -66,7 +68,8 @@ fn expiry_and_the_longest_life_are_absolute() {
         let mut brief = row("brief");
         brief["keepUntil"] = json!("2026-11-22T00:00:00Z");
         tale.write(brief).soon(Phase::Ready);
-        tale.wait_until("2026-11-21T10:00:01Z").until_reason("DestroyIntended");
+        tale.wait_until("2026-11-21T10:00:01Z")
+            .until_reason("DestroyIntended");
     });
     tell("expiry", |tale| {
         let mut expiring = row("plain");
@@ -82,22 +85,28 @@ fn a_request_dated_in_the_future_does_not_dodge_the_end_of_the_day() {
         let mut eager = row("shop");
         eager["requestedAt"] = json!("2027-01-01T00:00:00Z");
         tale.write(eager).soon(Phase::Ready);
-        tale.wait_until("2026-11-20T18:00:00Z").until_reason("DestroyIntended");
+        tale.wait_until("2026-11-20T18:00:00Z")
+            .until_reason("DestroyIntended");
     });
 }
 
 #[test]
 fn stop_beats_validity_and_a_mistake_lights_nothing() {
     tell("invalid_rows", |tale| {
-        tale.write(json!({"user": "", "app": "nope", "desired": "Up", "colour": "red"})).pass();
+        tale.write(json!({"user": "", "app": "nope", "desired": "Up", "colour": "red"}))
+            .pass();
         tale.write(row("shop")).soon(Phase::Ready);
         tale.note("an invalid change keeps what was accepted");
-        tale.change(&json!({"generation": 2, "parameters": {"SIZE": "huge"}})).pass();
+        tale.change(&json!({"generation": 2, "parameters": {"SIZE": "huge"}}))
+            .pass();
         tale.note("nobody changes owner while the app is live");
-        tale.change(&json!({"generation": 3, "parameters": null, "user": "bob"})).pass();
+        tale.change(&json!({"generation": 3, "parameters": null, "user": "bob"}))
+            .pass();
         tale.note("a stop is honoured in a row that is otherwise wrong");
-        tale.change(&json!({"desired": "Destroyed", "app": "nope"})).until(Phase::Destroyed);
-        tale.change(&json!({"desired": "Running", "generation": 4})).pass();
+        tale.change(&json!({"desired": "Destroyed", "app": "nope"}))
+            .until(Phase::Destroyed);
+        tale.change(&json!({"desired": "Running", "generation": 4}))
+            .pass();
     });
 }
 
@@ -106,7 +115,8 @@ fn a_change_of_mind_before_the_gate_applies_nothing() {
     tell("cancelled_in_the_queue", |tale| {
         tale.builds(&[Script::Queues]);
         tale.write(row("shop")).until_reason("BuildRunning");
-        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}))
+            .until(Phase::Destroyed);
     });
 }
 
@@ -115,14 +125,18 @@ fn a_change_of_mind_behind_the_gate_waits_for_the_build() {
     tell("cancelled_behind_the_gate", |tale| {
         tale.write(row("shop")).until_reason("BuildRunning");
         tale.wait(SignedDuration::from_secs(20)).pass();
-        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}))
+            .until(Phase::Destroyed);
     });
 }
 
 #[test]
 fn answers_that_are_lost_and_calls_that_come_late_start_one_build() {
     tell("lost_answer", |tale| {
-        tale.write(row("plain")).pass().pass_with(Fault::LostResponse).until(Phase::Ready);
+        tale.write(row("plain"))
+            .pass()
+            .pass_with(Fault::LostResponse)
+            .until(Phase::Ready);
     });
     tell("lost_for_good", |tale| {
         tale.write(row("plain")).pass();
@@ -134,10 +148,16 @@ fn answers_that_are_lost_and_calls_that_come_late_start_one_build() {
         tale.wait(mins(6)).until(Phase::Ready);
     });
     tell("crash_after_the_call", |tale| {
-        tale.write(row("plain")).pass().pass_with(Fault::Crash).until(Phase::Ready);
+        tale.write(row("plain"))
+            .pass()
+            .pass_with(Fault::Crash)
+            .until(Phase::Ready);
     });
     tell("refused_call", |tale| {
-        tale.write(row("plain")).pass().pass_with(Fault::Rejected).until(Phase::Ready);
+        tale.write(row("plain"))
+            .pass()
+            .pass_with(Fault::Rejected)
+            .until(Phase::Ready);
     });
 }
 
@@ -168,7 +188,8 @@ fn builds_that_misbehave_are_found_out() {
     tell("destroy_that_leaves_something", |tale| {
         tale.write(row("shop")).soon(Phase::Ready);
         tale.builds(&[Script::Leaves]);
-        tale.change(&json!({"desired": "Destroyed", "generation": 2})).until(Phase::Destroyed);
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}))
+            .until(Phase::Destroyed);
     });
     tell("forgotten_build", |tale| {
         tale.builds(&[Script::Vanishes]);
@@ -200,7 +221,9 @@ fn a_row_that_is_gone_is_confirmed_first() {
         tale.world.hold = true;
         tale.sweep().delete().pass().sweep().pass();
         tale.world.hold = false;
-        tale.note("the rows of the others are back").sweep().until(Phase::Destroyed);
+        tale.note("the rows of the others are back")
+            .sweep()
+            .until(Phase::Destroyed);
     });
 }
 
