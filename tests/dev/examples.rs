@@ -104,37 +104,30 @@ fn a_portal_with_its_own_sdk_can_do_all_that_the_contract_says() {
 }
 
 #[test]
-fn what_goes_wrong_on_purpose_says_how() {
+fn a_portals_row_goes_wrong_on_purpose_and_says_how() {
     let scratch = Scratch::new("wrong");
-    let dev = Dev::start(&scratch, &["--speed", "300"]);
-    let cases = [
-        ("fail", "Stalled", "BUILD"),
-        ("crash", "TasksFailing", "exit"),
-        ("unhealthy", "TargetsUnhealthy", "0 healthy targets"),
-        ("hang", "BuildFailed", "TIMED_OUT"),
-    ];
-    for (behaviour, ..) in cases {
-        let wants = [("user", behaviour), ("app", "hello"), ("desired", "Running")];
-        dev.tables()
-            .put_with(behaviour, &wants, &[("SIM_BEHAVIOUR", behaviour)]);
-    }
-    for (behaviour, reason, says) in cases {
-        until(&format!("{behaviour} is {reason}"), || {
-            let status = dev.tables().status(behaviour);
-            let told = status["message"]
-                .as_str()
-                .is_some_and(|message| message.contains(says));
-            if status["reason"] == reason && told && status["url"].is_null() {
-                Ok(())
-            } else {
-                Err(status.to_string())
-            }
-        });
-    }
-    for (behaviour, ..) in cases {
-        dev.tables().delete(behaviour);
-    }
-    until("nothing of them is left", || {
+    let dev = Dev::start(&scratch, &["--speed", "1000"]);
+    let wants = [("user", "ann"), ("app", "hello"), ("desired", "Running")];
+    dev.tables().put_with("one", &wants, &[("SIM_BEHAVIOUR", "fail")]);
+    let status = dev.tables().until("one", "Failed");
+    let message = status["message"].as_str().expect("a failure has a message");
+    assert!(
+        message.contains("BUILD"),
+        "it names the phase that failed: {message}"
+    );
+    let stalled = || {
+        status["conditions"]
+            .as_array()?
+            .iter()
+            .find(|one| one["type"] == "Stalled")
+    };
+    assert_eq!(
+        stalled().expect("there is the condition")["status"],
+        "True",
+        "{status}"
+    );
+    until("its slot can be had by another app after it is destroyed", || {
+        dev.tables().delete("one");
         let claims = dev.tables().claims();
         if claims.is_empty() {
             Ok(())
