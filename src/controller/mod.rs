@@ -123,20 +123,20 @@ impl Controller {
         })
     }
 
-    /// Works until `shutdown` turns true, then finishes what is in hand and returns.
+    /// Works until `shutdown` turns true, then finishes what is in hand and returns. Dropped earlier, it leaves
+    /// everything where it is, as a crash would.
     pub async fn run(self: &Arc<Self>, ticks: mpsc::Receiver<Tick>, mut shutdown: watch::Receiver<bool>) {
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
             let controller = Arc::clone(self);
             workers.spawn(async move { controller.work().await });
         }
-        let observer = {
-            let controller = Arc::clone(self);
-            tokio::spawn(async move { controller.observe(ticks).await })
-        };
+        let mut observer = JoinSet::new();
+        let controller = Arc::clone(self);
+        observer.spawn(async move { controller.observe(ticks).await });
         // An error means that the sender is gone, and with it whoever could ask us to go on.
         let _ = shutdown.wait_for(|stop| *stop).await;
-        observer.abort();
+        observer.abort_all();
         self.queue.shut_down();
         while workers.join_next().await.is_some() {}
     }
@@ -146,8 +146,10 @@ impl Controller {
         while let Some(id) = self.queue.get().await {
             let controller = Arc::clone(&self);
             let key = id.clone();
-            let pass = tokio::spawn(async move { Box::pin(controller.pass(&key)).await });
-            if let Err(error) = pass.await
+            // A task of its own, so that a panic ends there; in a set, so that it ends with this worker.
+            let mut pass = JoinSet::new();
+            pass.spawn(async move { Box::pin(controller.pass(&key)).await });
+            if let Some(Err(error)) = pass.join_next().await
                 && error.is_panic()
             {
                 tracing::error!(app = %id.as_str().escape_debug(), "a pass panicked; the app is looked at again");

@@ -33,6 +33,7 @@ impl Controller {
         let mut view = self.inventory.look(id, |memory| self.context(memory)).await;
         let now = self.clock.now();
         let plan = self.decide(&mut view, now);
+        debug_assert_eq!(planner::invariants::violations(&view, &plan), Vec::<String>::new());
         let acted = plan.action.is_some();
         let outcome = match &plan.action {
             Some(action) => self.executor.perform(action).await,

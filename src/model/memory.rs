@@ -116,6 +116,8 @@ pub struct Stop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {
+    /// The request it answers. A newer one that is refused neither lengthens its day nor lifts its stop.
+    pub request: Request,
     /// What was wanted.
     pub desired: Desired,
     /// The deployment it asks for.

@@ -149,7 +149,12 @@ fn refuse(
     key: &ClaimKey,
     claim: &Claim,
 ) -> Step {
-    if !key.is_slot() && intake.host_is_ours && draft.memory.holding.is_none() {
+    let held = draft
+        .memory
+        .holding
+        .as_ref()
+        .map(|holding| &holding.identity.host_name);
+    if !key.is_slot() && intake.host_is_ours && held != Some(&identity.host_name) {
         intake::rename(draft);
         return Step::wait(
             Phase::Pending,

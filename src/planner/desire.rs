@@ -38,12 +38,7 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
             next: None,
         };
     };
-    let requested_at = draft
-        .memory
-        .request
-        .as_ref()
-        .map_or(draft.now, |request| request.at);
-    let times = Times::of(draft, &accepted, requested_at);
+    let times = Times::of(draft, &accepted, accepted.request.at);
     if let Some(stop) = times.due.filter(|stop| stop.at_most < accepted.desired) {
         let lower = draft
             .memory
@@ -71,7 +66,9 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     judge_deletion(draft, &mut wish);
     wish.next = times
         .next
-        .filter(|next| next.0.at_most < wish.level)
+        .into_iter()
+        .filter(|(stop, _)| stop.at_most < wish.level)
+        .min_by_key(|(stop, _)| stop.due)
         .map(|(stop, rule)| NextChange {
             at: stop.due,
             action: match stop.at_most {
@@ -114,11 +111,17 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
         "Its row was deleted.".clone_into(&mut wish.because);
         return;
     }
+    // A stop by time goes on whatever became of the row, for its own reason.
+    if wish.rule != "Row" {
+        return;
+    }
     match &draft.view.deletions {
         Deletions::Clear { .. } | Deletions::Unjudged => {
             wish.rule = "RowGone";
             "Its row is gone; the next sweep has to confirm it.".clone_into(&mut wish.because);
         }
+        // So does one that the row asked for while it was there.
+        Deletions::Held { .. } if wish.level < Desired::Running => {}
         Deletions::Held {
             vanished,
             known,
@@ -134,17 +137,17 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
     }
 }
 
-/// The stops that time brings: the one that is due, and the next to come.
+/// The stops that time brings: the one that is due, and those to come.
 struct Times {
     due: Option<Stop>,
-    next: Option<(Stop, &'static str)>,
+    next: Vec<(Stop, &'static str)>,
 }
 
 impl Times {
     fn of(draft: &Draft<'_>, accepted: &Accepted, requested_at: Timestamp) -> Self {
         let now = draft.now;
         let mut due: Option<Stop> = None;
-        let mut next: Option<(Stop, &'static str)> = None;
+        let mut next = Vec::new();
         let mut consider = |at: Timestamp, rule: &'static str, shown: &'static str, at_most: Desired| {
             let stop = Stop {
                 due: at,
@@ -155,8 +158,8 @@ impl Times {
                 if due.as_ref().is_none_or(|old| stop.at_most < old.at_most) {
                     due = Some(stop);
                 }
-            } else if next.as_ref().is_none_or(|(old, _)| stop.due < old.due) {
-                next = Some((stop, shown));
+            } else {
+                next.push((stop, shown));
             }
         };
         if let Some(at) = accepted.expires_at {

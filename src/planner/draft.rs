@@ -157,16 +157,13 @@ impl Draft<'_> {
         if let Some(failures) = self.failures(kind)
             && failures.retry_at > self.now
         {
-            let message = format!(
-                "Failed {} in a row ({}); the next try is at {}.",
-                if failures.count == 1 {
-                    "once".to_owned()
-                } else {
-                    format!("{} times", failures.count)
-                },
-                failures.message,
-                minute(failures.retry_at),
-            );
+            let what = match failures.count {
+                0 => "CodeBuild had no room for it".to_owned(),
+                1 => "It failed once".to_owned(),
+                count => format!("It failed {count} times in a row"),
+            };
+            let next = minute(failures.retry_at);
+            let message = format!("{what} ({}); the next try is at {next}.", failures.message);
             return Step::wait(phase, "WaitingToRetry", message, Requeue::At(failures.retry_at))
                 .because("Backoff");
         }

@@ -35,17 +35,21 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
             return Intake::default();
         }
     };
-    draft.memory.row_gone = None;
+    if draft.memory.row_gone.take().is_some_and(|gone| gone.confirmed) {
+        // It was deleted and is asked for anew, be it in the same words.
+        draft.memory.request = None;
+    }
     draft.memory.over_since = None;
-    note_request(draft, row);
+    let request = note_request(draft, row);
 
     let mut intake = Intake {
         host_is_ours: row.host_name.is_none(),
         ..Intake::default()
     };
     let keep_until = clamp_keep(draft, row, &mut intake);
-    match accept(draft, row) {
+    match accept(draft, row, request) {
         Ok(accepted) => {
+            start_afresh(draft, &accepted.request);
             draft.memory.accepted = Some(Accepted {
                 keep_until,
                 ..accepted
@@ -68,23 +72,28 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
 
 const IDENTITY_FIELDS: [&str; 3] = ["user", "app", "hostName"];
 
-/// A change of what is asked starts afresh: failures, refusals and stops were about the request before.
-fn note_request(draft: &mut Draft<'_>, row: &Row) {
+/// The request that the row makes: the one that is known, unless what is asked has changed.
+fn note_request(draft: &mut Draft<'_>, row: &Row) -> Request {
     let fingerprint = row.fingerprint();
-    if draft
-        .memory
-        .request
-        .as_ref()
-        .is_some_and(|request| request.fingerprint == fingerprint)
-    {
+    let known = draft.memory.request.take();
+    let request = known
+        .filter(|request| request.fingerprint == fingerprint)
+        .unwrap_or_else(|| Request {
+            fingerprint,
+            at: row.requested_at.map_or(draft.now, |asked| asked.min(draft.now)),
+            generation: row.generation,
+        });
+    draft.memory.request = Some(request.clone());
+    request
+}
+
+/// A new request that can be carried out starts afresh: failures, refusals and stops were about the one
+/// before. One that cannot changes nothing: a mistake in a row lights no app that its day's end put out.
+fn start_afresh(draft: &mut Draft<'_>, request: &Request) {
+    let accepted = draft.memory.accepted.as_ref();
+    if accepted.is_some_and(|accepted| accepted.request == *request) {
         return;
     }
-    let at = row.requested_at.map_or(draft.now, |asked| asked.min(draft.now));
-    draft.memory.request = Some(Request {
-        fingerprint,
-        at,
-        generation: row.generation,
-    });
     draft.memory.failures = None;
     draft.memory.refused_since = None;
     draft.memory.stop = None;
@@ -128,7 +137,7 @@ fn stop_beats_validity(draft: &mut Draft<'_>, row: &Row, keep_until: Option<jiff
 }
 
 /// The accepted spec of a row, or everything that is wrong with it.
-fn accept(draft: &Draft<'_>, row: &Row) -> Result<Accepted, Vec<Problem>> {
+fn accept(draft: &Draft<'_>, row: &Row, request: Request) -> Result<Accepted, Vec<Problem>> {
     let mut problems = row.problems.clone();
     let entry = row.app.as_ref().and_then(|app| {
         let entry = draft.policy.catalogue.get(app);
@@ -157,6 +166,7 @@ fn accept(draft: &Draft<'_>, row: &Row) -> Result<Accepted, Vec<Problem>> {
     let host = host_name(draft, row, entry);
     let identity = Identity::new(draft.policy.scope, user.clone(), entry.name.clone(), host);
     Ok(Accepted {
+        request,
         desired,
         blueprint: blueprint(draft, identity, entry, &row.parameters, parameters),
         time_zone: row.time_zone.clone(),
@@ -255,8 +265,9 @@ fn host_name(draft: &Draft<'_>, row: &Row, entry: &CatalogueEntry) -> HostName {
         .accepted
         .as_ref()
         .map(|accepted| &accepted.blueprint.identity);
-    held.or(accepted)
-        .filter(|identity| identity.app == entry.name && Some(&identity.user) == row.user.as_ref())
+    held.into_iter()
+        .chain(accepted)
+        .find(|identity| identity.app == entry.name && Some(&identity.user) == row.user.as_ref())
         .map_or_else(
             || HostName::generate(draft.view.entropy, &entry.name, &entry.domain),
             |identity| identity.host_name.clone(),

@@ -2,8 +2,8 @@
 
 use super::plan::{Action, AppView, Plan};
 use crate::model::blueprint::BuildKind;
-use crate::model::memory::Memory;
-use crate::model::observed::{Gate, Observed};
+use crate::model::memory::{Ending, Memory, Operation};
+use crate::model::observed::{BuildState, Gate, Observed};
 use crate::model::policy::Deletions;
 
 /// Every rule that `plan` breaks.
@@ -27,6 +27,12 @@ pub fn violations(view: &AppView, plan: &Plan) -> Vec<String> {
             "settled never reverts",
         );
         rule(operation.request == new.request, "a request never changes");
+        if let (None, Some(settled)) = (&operation.settled, &new.settled) {
+            rule(
+                is_proven(view, &settled.outcome, operation),
+                "an operation is settled on proof only",
+            );
+        }
     }
     if plan.memory.status.url.is_some() {
         rule(
@@ -35,6 +41,26 @@ pub fn violations(view: &AppView, plan: &Plan) -> Vec<String> {
         );
     }
     found
+}
+
+/// Whether the look shows that no build of the operation can be past its gate any more.
+fn is_proven(view: &AppView, outcome: &Ending, operation: &Operation) -> bool {
+    let ended = view
+        .build
+        .present()
+        .is_some_and(|build| build.state != BuildState::Running);
+    match outcome {
+        Ending::Abandoned | Ending::NeverRan(_) => view.gate == Observed::Present(Gate::Closed),
+        Ending::Succeeded | Ending::Failed(_) => {
+            ended && matches!(view.gate, Observed::Present(Gate::Held(_)) | Observed::Absent)
+        }
+        Ending::Lost => match &view.gate {
+            Observed::Present(Gate::Held(_)) => view.build.is_absent(),
+            Observed::Absent => view.build.is_absent() || operation.build.is_none(),
+            Observed::Present(Gate::Open | Gate::Closed) | Observed::Unknown => false,
+        },
+        Ending::Leftover => false,
+    }
 }
 
 fn check_blindness(view: &AppView, plan: &Plan, rule: &mut impl FnMut(bool, &str)) {

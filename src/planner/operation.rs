@@ -47,22 +47,7 @@ pub(super) fn progress(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
 fn held(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
     match &draft.view.build {
         Observed::Unknown => waiting_for_a_look(operation),
-        Observed::Absent => {
-            let forgotten_at = later(operation.intended_at, LONGEST_BUILD_LIFE);
-            if draft.now >= forgotten_at {
-                return settle(draft, &Ending::Lost);
-            }
-            let message = format!(
-                "CodeBuild does not know the build that passed the gate. It is taken for running until {}.",
-                minute(forgotten_at)
-            );
-            Step::wait(
-                phase(operation),
-                "BuildNotFound",
-                message,
-                Requeue::At(forgotten_at),
-            )
-        }
+        Observed::Absent => not_found(draft, operation),
         Observed::Present(build) => match &build.state {
             BuildState::Succeeded => settle(draft, &Ending::Succeeded),
             BuildState::Failed(failure) => settle(draft, &Ending::Failed(failure.clone())),
@@ -94,13 +79,18 @@ fn running(draft: &Draft<'_>, operation: &Operation, build: &Build, wish: &Wish)
 
 /// No build has passed yet.
 fn open(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
-    let why = operation
+    let unwanted = operation
         .cancel
         .clone()
-        .or_else(|| no_longer_wanted(draft, operation, wish).map(str::to_owned))
-        .or_else(|| operation.start_error.clone());
-    if let Some(why) = why {
-        return close_gate(draft, operation, why);
+        .or_else(|| no_longer_wanted(draft, operation, wish).map(str::to_owned));
+    if let Some(why) = unwanted {
+        if let Some(mine) = &mut draft.memory.operation {
+            mine.cancel = Some(why.clone());
+        }
+        return close_gate(operation, &why);
+    }
+    if let Some(error) = &operation.start_error {
+        return close_gate(operation, error);
     }
     let Some(id) = &operation.build else {
         return start(draft, operation);
@@ -111,18 +101,16 @@ fn open(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
         Observed::Absent if draft.now < later(operation.intended_at, draft.policy.timing.appear_grace) => {
             waiting_for_a_look(operation)
         }
-        Observed::Absent => close_gate(draft, operation, format!("CodeBuild does not know build {id}")),
+        Observed::Absent => close_gate(operation, &format!("CodeBuild does not know build {id}")),
         Observed::Present(build) => match &build.state {
             // It ended without passing the gate. Another build of this operation may still be on its way,
             // so the gate has the last word.
-            BuildState::Succeeded | BuildState::Failed(_) => close_gate(
-                draft,
-                operation,
-                "Its build ended before it passed the gate".to_owned(),
-            ),
+            BuildState::Succeeded | BuildState::Failed(_) => {
+                close_gate(operation, "Its build ended before it passed the gate")
+            }
             BuildState::Running => {
                 if overrun(draft, operation) {
-                    return close_gate(draft, operation, "Its build overran its deadline".to_owned());
+                    return close_gate(operation, "Its build overran its deadline");
                 }
                 let message = if build.phase == "QUEUED" {
                     "The build waits in CodeBuild's queue.".to_owned()
@@ -143,16 +131,15 @@ fn open(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
 /// Sends the frozen request, again if need be, while CodeBuild still honours its token. After that the same
 /// request could start a second build, so the operation is given up by closing its gate; if a build has
 /// passed meanwhile, the gate names it.
-fn start(draft: &mut Draft<'_>, operation: &Operation) -> Step {
+fn start(draft: &Draft<'_>, operation: &Operation) -> Step {
     let token_ends = later(
         operation.intended_at,
         TOKEN_LIFE.checked_sub(TOKEN_MARGIN).unwrap_or(TOKEN_LIFE),
     );
     if draft.now >= token_ends {
         return close_gate(
-            draft,
             operation,
-            "No answer to StartBuild came while its token was valid".to_owned(),
+            "No answer to StartBuild came while its token was valid",
         );
     }
     if let Admission::Waiting { place, reason, until } = &draft.view.admission {
@@ -178,11 +165,8 @@ fn start(draft: &mut Draft<'_>, operation: &Operation) -> Step {
     Step::act(phase(operation), "BuildStarting", message, action)
 }
 
-fn close_gate(draft: &mut Draft<'_>, operation: &Operation, why: String) -> Step {
+fn close_gate(operation: &Operation, why: &str) -> Step {
     let message = format!("{why}; closing the gate so that no build of this operation can apply anything.");
-    if let Some(mine) = &mut draft.memory.operation {
-        mine.cancel = Some(why);
-    }
     let action = Action::CloseGate {
         operation: operation.id.clone(),
     };
@@ -193,6 +177,13 @@ fn close_gate(draft: &mut Draft<'_>, operation: &Operation, why: String) -> Step
 /// and to save the minutes of a build that can only be turned away.
 fn settle_closed(draft: &mut Draft<'_>, operation: &Operation) -> Step {
     let (ending, still_running) = match &draft.view.build {
+        // How it ended decides whether the next try has to wait.
+        Observed::Unknown if operation.build.is_some() => return waiting_for_a_look(operation),
+        // A build that was called off fails at the gate, which is nobody's failure.
+        Observed::Present(Build {
+            state: BuildState::Failed(_) | BuildState::Succeeded,
+            ..
+        }) if operation.cancel.is_some() => (Ending::Abandoned, None),
         Observed::Present(Build {
             state: BuildState::Failed(failure),
             ..
@@ -247,8 +238,28 @@ fn gate_is_missing(draft: &mut Draft<'_>, operation: &Operation) -> Step {
             BuildState::Succeeded => settle(draft, &Ending::Succeeded),
             BuildState::Failed(failure) => settle(draft, &Ending::Failed(failure.clone())),
         },
+        Observed::Absent if operation.build.is_some() => not_found(draft, operation),
         Observed::Absent | Observed::Unknown => settle(draft, &Ending::Lost),
     }
+}
+
+/// A build that may be past its gate is not known to CodeBuild: after the longest life of a build it is lost,
+/// before that it counts as running.
+fn not_found(draft: &mut Draft<'_>, operation: &Operation) -> Step {
+    let forgotten_at = later(operation.intended_at, LONGEST_BUILD_LIFE);
+    if draft.now >= forgotten_at {
+        return settle(draft, &Ending::Lost);
+    }
+    let message = format!(
+        "CodeBuild does not know its build, which may be past its gate. It is taken for running until {}.",
+        minute(forgotten_at)
+    );
+    Step::wait(
+        phase(operation),
+        "BuildNotFound",
+        message,
+        Requeue::At(forgotten_at),
+    )
 }
 
 /// Records how the operation ended and what follows for the deployment and the count of failures.
@@ -272,6 +283,7 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
                 complete: true,
                 at: now,
             });
+            draft.memory.stopped_task = None;
         }
         (Ending::Failed(_) | Ending::Lost | Ending::Leftover, BuildKind::Apply) => {
             draft.memory.deployment = Some(Deployment {
@@ -297,6 +309,7 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
         Ending::Succeeded | Ending::Abandoned => {}
     }
     draft.memory.ready_since = None;
+    draft.memory.unready_since = None;
     draft.memory.service_absent_since = None;
     draft.memory.route_lost_since = None;
     let (reason, message) = match (outcome, kind) {
@@ -344,9 +357,8 @@ fn no_longer_wanted(draft: &Draft<'_>, operation: &Operation, wish: &Wish) -> Op
 /// clock and ours need not agree.
 fn overrun(draft: &Draft<'_>, operation: &Operation) -> bool {
     let request = &operation.request;
-    let allowed = SignedDuration::from_mins(i64::from(
-        request.build_timeout_minutes + request.queue_timeout_minutes,
-    ));
+    let minutes = i64::from(request.build_timeout_minutes) + i64::from(request.queue_timeout_minutes);
+    let allowed = SignedDuration::from_mins(minutes);
     let deadline = later(operation.intended_at, allowed);
     draft.now >= later(deadline, draft.policy.timing.build_overrun)
 }

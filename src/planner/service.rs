@@ -13,6 +13,14 @@ use crate::model::status::Phase;
 
 /// Running: the service is there and has its tasks. `None`: it does.
 pub(super) fn run(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
+    let step = to_its_tasks(draft, wish);
+    if step.as_ref().is_some_and(|step| !step.blind) {
+        draft.memory.ready_since = None;
+    }
+    step
+}
+
+fn to_its_tasks(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
     let deployment = draft.memory.deployment.clone()?;
     let blueprint = deployment.blueprint;
     let service = match &draft.view.service {
@@ -25,7 +33,6 @@ pub(super) fn run(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
         return Some(step);
     }
     if service.draining {
-        draft.memory.ready_since = None;
         return Some(Step::wait(
             Phase::Starting,
             "ServiceDraining",
@@ -41,18 +48,21 @@ pub(super) fn run(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
 
 /// Suspended: the service is there and has no task.
 pub(super) fn suspend(draft: &mut Draft<'_>, wish: &Wish) -> Step {
+    let deployment = draft.memory.deployment.clone();
+    if deployment.is_some() && draft.view.service.is_unknown() {
+        return waiting_for_a_look(Phase::Suspending);
+    }
     draft.memory.ready_since = None;
     draft.memory.unready_since = None;
-    let Some(deployment) = draft.memory.deployment.clone() else {
+    // What was missed of it while it ran says nothing about when it runs again.
+    draft.memory.service_absent_since = None;
+    draft.memory.route_lost_since = None;
+    let Some(deployment) = deployment else {
         return nothing_to_suspend(draft, wish);
     };
-    let service = match &draft.view.service {
-        Observed::Unknown => return waiting_for_a_look(Phase::Suspending),
-        Observed::Absent => {
-            let message = format!("{} It has no service; resuming makes one.", wish.because);
-            return Step::wait(Phase::Suspended, "Suspended", message, Requeue::Sweep);
-        }
-        Observed::Present(service) => service,
+    let Observed::Present(service) = &draft.view.service else {
+        let message = format!("{} It has no service; resuming makes one.", wish.because);
+        return Step::wait(Phase::Suspended, "Suspended", message, Requeue::Sweep);
     };
     if let Some(step) = not_ours(draft, service) {
         return step;
@@ -100,7 +110,6 @@ fn nothing_to_suspend(draft: &mut Draft<'_>, wish: &Wish) -> Step {
 
 /// Not there: believed after a second look, and not before a fresh deployment had time to show.
 fn missing(draft: &mut Draft<'_>, wish: &Wish, deployed_at: jiff::Timestamp) -> Step {
-    draft.memory.ready_since = None;
     let timing = &draft.policy.timing;
     let first = *draft.memory.service_absent_since.get_or_insert(draft.now);
     let believed_at = later(first, timing.confirm_absence).max(later(deployed_at, timing.appear_grace));

@@ -18,7 +18,7 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
     let Some(deployment) = draft.memory.deployment.clone() else {
         return give_back(draft, wish, intake);
     };
-    if let Some(done_at) = destroyed_at(draft.memory.operation.as_ref(), deployment.at) {
+    if let Some(done_at) = destroyed_at(draft.memory.operation.as_ref()) {
         match verify(draft, &deployment.blueprint, done_at) {
             Verdict::Gone => {
                 draft.memory.deployment = None;
@@ -51,11 +51,12 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
     }
 }
 
-/// When the last destroy of this deployment succeeded, if it did.
-fn destroyed_at(operation: Option<&Operation>, deployed_at: Timestamp) -> Option<Timestamp> {
+/// When the last operation destroyed this deployment, if it did. Times are not compared: a clock that went
+/// back would ask for destroy after destroy until it has caught up.
+fn destroyed_at(operation: Option<&Operation>) -> Option<Timestamp> {
     let operation = operation.filter(|operation| operation.kind == BuildKind::Destroy)?;
     let settled = operation.settled.as_ref()?;
-    (settled.outcome == Ending::Succeeded && settled.at >= deployed_at).then_some(settled.at)
+    (settled.outcome == Ending::Succeeded).then_some(settled.at)
 }
 
 enum Verdict {

@@ -1,4 +1,10 @@
-//! Tests of the planner from outside.
+//! What the planner decides: reviewed plans as text under `golden/`, properties over any view and over random
+//! walks through a tiny world, and the boundaries of schedules against a clock on the wall.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod boundaries;
+mod checks;
+mod tale;
+mod tales;
+mod walks;
+mod world;

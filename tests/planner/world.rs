@@ -1,0 +1,810 @@
+//! A world as small as the planner's view of it: one app, its builds, service and target group, and the two
+//! tables. It carries plans out as the executor and the recorder would, with the faults that a test asks
+//! for, and watches the one thing that no plan can show: that never two builds are past their gates at once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use lamplighter::model::blueprint::{BuildKind, BuildRequest};
+use lamplighter::model::claim::{Claim, ClaimKey, Scope};
+use lamplighter::model::memory::Memory;
+use lamplighter::model::name::{AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId};
+use lamplighter::model::name::{ProjectName, ResourceName};
+use lamplighter::model::observed::{
+    Build, BuildFailure, BuildState, Gate, Observed, Probe, Rollout, Service, StoppedTask, TagLook,
+    TargetGroup, Targets,
+};
+use lamplighter::model::policy::{
+    Admission, BuildEnv, CatalogueEntry, Deletions, OPERATION_ID_VARIABLE, ParameterRule, Policy, TOKEN_LIFE,
+    Template, Timing,
+};
+use lamplighter::model::row::{RawValue, Row};
+use lamplighter::model::schedule::{Cron, CurfewAction, Schedule};
+use lamplighter::planner::{self, Action, AppView, Decision, Plan, Requeue};
+
+use crate::checks;
+
+/// How long passes that follow up at once, glances and sweeps are apart.
+const FOLLOW_UP: SignedDuration = SignedDuration::from_secs(1);
+const GLANCE: SignedDuration = SignedDuration::from_secs(5);
+const SWEEP: SignedDuration = SignedDuration::from_secs(60);
+
+/// The phases of a build, in seconds after its start.
+const PROVISIONING: i64 = 5;
+const GATE: i64 = 15;
+const END: i64 = 75;
+/// How long a service needs to become steady, and to drain.
+const STEADY: SignedDuration = SignedDuration::from_secs(30);
+const DRAIN: SignedDuration = SignedDuration::from_secs(20);
+
+/// What a look may fail to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sense {
+    Row,
+    Memory,
+    Gate,
+    Build,
+    Service,
+    Group,
+    Targets,
+    Probe,
+    Claims,
+    Tagged,
+}
+
+impl Sense {
+    pub(crate) const ALL: [Sense; 10] = [
+        Sense::Row,
+        Sense::Memory,
+        Sense::Gate,
+        Sense::Build,
+        Sense::Service,
+        Sense::Group,
+        Sense::Targets,
+        Sense::Probe,
+        Sense::Claims,
+        Sense::Tagged,
+    ];
+
+    /// Takes this sense away from a view.
+    pub(crate) fn blind(self, view: &mut AppView) {
+        match self {
+            Sense::Row => view.row = Observed::Unknown,
+            Sense::Memory => view.memory = Observed::Unknown,
+            Sense::Gate => view.gate = Observed::Unknown,
+            Sense::Build => view.build = Observed::Unknown,
+            Sense::Service => view.service = Observed::Unknown,
+            Sense::Group => view.target_group = Observed::Unknown,
+            Sense::Targets => {
+                if let Observed::Present(group) = &mut view.target_group {
+                    group.targets = Observed::Unknown;
+                }
+            }
+            Sense::Probe => view.probe = Observed::Unknown,
+            Sense::Claims => view.claims = Observed::Unknown,
+            Sense::Tagged => view.tagged = Observed::Unknown,
+        }
+    }
+}
+
+/// What a build does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// It passes its gate and does its work.
+    Works,
+    /// It fails before it asks at the gate.
+    FailsEarly,
+    /// CodeBuild has no room for it.
+    NoRoom,
+    /// It passes its gate and fails, having applied half.
+    FailsLate,
+    /// It stays in the queue.
+    Queues,
+    /// It passes its gate and never ends.
+    Hangs,
+    /// It succeeds without asking at the gate.
+    SkipsGate,
+    /// A destroy that says it is done and leaves the service.
+    Leaves,
+    /// It passes its gate, and CodeBuild forgets it.
+    Vanishes,
+}
+
+/// What goes wrong with one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// The call never arrives.
+    LostRequest,
+    /// The call takes effect and its answer is lost.
+    LostResponse,
+    /// The call arrives so much later, in seconds, after its caller gave up.
+    Late(i64),
+    /// The call is refused for good.
+    Rejected,
+    /// The call is done and nothing is recorded.
+    Crash,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SimBuild {
+    pub(crate) id: BuildId,
+    pub(crate) request: BuildRequest,
+    pub(crate) started: Timestamp,
+    pub(crate) script: Script,
+    pub(crate) passed: bool,
+    pub(crate) ended: Option<BuildState>,
+    pub(crate) phase: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SimService {
+    pub(crate) owner: AppId,
+    pub(crate) desired: u32,
+    pub(crate) steady_at: Timestamp,
+    pub(crate) drained_at: Option<Timestamp>,
+    pub(crate) rollout_failed: Option<String>,
+}
+
+/// What one pass saw, decided and led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Pass {
+    pub(crate) view: AppView,
+    pub(crate) plan: Plan,
+    /// Whether the pass could be recorded, or had nothing to record.
+    pub(crate) recorded: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    /// The time in AWS.
+    pub(crate) real: Timestamp,
+    /// How far the daemon's clock is ahead of it.
+    pub(crate) skew: SignedDuration,
+    pub(crate) policy: Policy,
+    pub(crate) id: AppId,
+    pub(crate) row: Option<serde_json::Value>,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) gates: BTreeMap<OperationId, Gate>,
+    pub(crate) claims: BTreeMap<ClaimKey, Claim>,
+    pub(crate) builds: Vec<SimBuild>,
+    pub(crate) services: BTreeMap<ResourceName, SimService>,
+    pub(crate) groups: BTreeMap<String, bool>,
+    pub(crate) probe: Probe,
+    pub(crate) targets_heal: bool,
+    pub(crate) stopped_task: Option<StoppedTask>,
+    pub(crate) deletions: Deletions,
+    pub(crate) hold: bool,
+    pub(crate) admission: Admission,
+    pub(crate) listing: Observed<TagLook>,
+    pub(crate) swept: Timestamp,
+    pub(crate) blind: BTreeSet<Sense>,
+    pub(crate) scripts: VecDeque<Script>,
+    /// What must never happen and did.
+    pub(crate) broken: Vec<String>,
+    late: Vec<(Timestamp, Action)>,
+    last: Option<(Decision, Observed<Memory>)>,
+    draws: u64,
+}
+
+impl World {
+    pub(crate) fn new(at: &str) -> Self {
+        let real: Timestamp = at.parse().unwrap();
+        Self {
+            real,
+            skew: SignedDuration::ZERO,
+            policy: policy(),
+            id: AppId::from_key("a1").unwrap(),
+            row: None,
+            memory: None,
+            gates: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            builds: Vec::new(),
+            services: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            probe: Probe::Answered,
+            targets_heal: true,
+            stopped_task: None,
+            deletions: Deletions::Unjudged,
+            hold: false,
+            admission: Admission::Granted,
+            listing: Observed::Unknown,
+            swept: real,
+            blind: BTreeSet::new(),
+            scripts: VecDeque::new(),
+            broken: Vec::new(),
+            late: Vec::new(),
+            last: None,
+            draws: 0,
+        }
+    }
+
+    /// The time by the daemon's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.real.checked_add(self.skew).unwrap()
+    }
+
+    pub(crate) fn entropy(&mut self) -> Entropy {
+        self.draws += 1;
+        let mut bytes = [0; 16];
+        // Spread, so that equal low bits do not make equal jitter.
+        bytes[..8].copy_from_slice(&self.draws.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+        Entropy(bytes)
+    }
+
+    /// Lets time pass: builds go on, calls that were late arrive, services settle, sweeps happen.
+    pub(crate) fn advance(&mut self, by: SignedDuration) {
+        let (from, until) = (self.real, self.real.checked_add(by).unwrap());
+        let mut stops: BTreeSet<Timestamp> = self.late.iter().map(|(at, _)| *at).collect();
+        for build in self.builds.iter().filter(|build| build.ended.is_none()) {
+            stops.extend([PROVISIONING, GATE, END].map(|s| later(build.started, s)));
+        }
+        stops.extend((1..=by.as_secs() / 60).map(|n| later(self.swept, n * 60)));
+        stops.insert(until);
+        for stop in stops.into_iter().filter(|stop| *stop >= from && *stop <= until) {
+            self.real = stop;
+            self.arrive();
+            self.work();
+            if self.real.duration_since(self.swept) >= SWEEP {
+                self.sweep();
+            }
+        }
+        self.real = until;
+    }
+
+    /// A complete reading of the tables and of the cluster.
+    pub(crate) fn sweep(&mut self) {
+        self.swept = self.real;
+        let now = self.now();
+        self.deletions = if self.hold {
+            Deletions::Held {
+                vanished: 40,
+                known: 100,
+                since: now,
+            }
+        } else {
+            Deletions::Clear { as_of: now }
+        };
+        let mine = |service: &SimService| service.owner == self.id && service.drained_at.is_none();
+        let services = self.services.iter().filter(|(_, service)| mine(service));
+        self.listing = Observed::Present(TagLook {
+            at: now,
+            services: services.map(|(name, _)| name.clone()).collect(),
+        });
+    }
+
+    fn arrive(&mut self) {
+        let (due, rest): (Vec<_>, Vec<_>) = self.late.drain(..).partition(|(at, _)| *at <= self.real);
+        self.late = rest;
+        for (_, action) in due {
+            self.take_effect(&action);
+        }
+    }
+
+    /// Moves every build to where it is by now.
+    fn work(&mut self) {
+        self.services
+            .retain(|_, service| service.drained_at.is_none_or(|at| at > self.real));
+        for n in 0..self.builds.len() {
+            if self.builds[n].ended.is_some() {
+                continue;
+            }
+            let age = self.real.duration_since(self.builds[n].started).as_secs();
+            if self.builds[n].script == Script::Queues {
+                continue;
+            }
+            if self.builds[n].script == Script::NoRoom {
+                self.end(
+                    n,
+                    failed("CLIENT_ERROR", "QUEUED", "no network interface is left"),
+                );
+                continue;
+            }
+            if age >= PROVISIONING && !self.builds[n].passed {
+                self.builds[n].phase = "PROVISIONING";
+            }
+            if age >= GATE && !self.builds[n].passed {
+                self.builds[n].phase = "PRE_BUILD";
+                self.ask_at_gate(n);
+            }
+            if age >= END && self.builds[n].passed && self.builds[n].ended.is_none() {
+                self.finish(n);
+            }
+        }
+    }
+
+    fn ask_at_gate(&mut self, n: usize) {
+        let build = self.builds[n].clone();
+        match build.script {
+            Script::FailsEarly => {
+                return self.end(n, failed("FAILED", "PRE_BUILD", "exit status 1"));
+            }
+            Script::SkipsGate => return self.end(n, BuildState::Succeeded),
+            Script::Works
+            | Script::NoRoom
+            | Script::FailsLate
+            | Script::Queues
+            | Script::Hangs
+            | Script::Leaves
+            | Script::Vanishes => {}
+        }
+        let operation = &build.request.token;
+        let named = build.request.environment.get(OPERATION_ID_VARIABLE);
+        assert_eq!(named, Some(&operation.to_string()), "a build knows its operation");
+        let passes = match self.gates.get(operation) {
+            Some(Gate::Open) => true,
+            Some(Gate::Held(holder)) => *holder == build.id,
+            Some(Gate::Closed) | None => false,
+        };
+        if !passes {
+            return self.end(n, failed("FAILED", "PRE_BUILD", "exit status 90"));
+        }
+        self.gates.insert(operation.clone(), Gate::Held(build.id.clone()));
+        let others = self.builds.iter().filter(|b| b.passed && b.ended.is_none());
+        for other in others {
+            self.broken.push(format!(
+                "{} passed its gate while {} was past its own",
+                build.id, other.id
+            ));
+        }
+        self.builds[n].passed = true;
+        self.builds[n].phase = "BUILD";
+    }
+
+    fn end(&mut self, n: usize, state: BuildState) {
+        self.builds[n].phase = "COMPLETED";
+        self.builds[n].ended = Some(state);
+    }
+
+    /// What a build past its gate does to the world.
+    fn finish(&mut self, n: usize) {
+        let SimBuild { request, script, .. } = self.builds[n].clone();
+        let text = |name: &str| request.environment[name].clone();
+        let name = ResourceName::for_host(&HostName::parse(&text("HOST_NAME")).unwrap());
+        assert_eq!(name.to_string(), text("RESOURCE_NAME"));
+        let applies = text("ACTION") == "apply";
+        match script {
+            Script::Hangs => return,
+            Script::FailsLate => {
+                if applies {
+                    self.groups.insert(format!("tg-{name}"), false);
+                } else {
+                    self.groups.remove(&format!("tg-{name}"));
+                }
+                return self.end(n, failed("FAILED", "BUILD", "exit status 1"));
+            }
+            Script::Leaves if !applies => return self.end(n, BuildState::Succeeded),
+            Script::Works
+            | Script::Leaves
+            | Script::Vanishes
+            | Script::FailsEarly
+            | Script::NoRoom
+            | Script::Queues
+            | Script::SkipsGate => {}
+        }
+        if applies {
+            let owner = AppId::from_key(text("INSTANCE_ID")).unwrap();
+            let steady_at = self.real.checked_add(STEADY).unwrap();
+            // Modules ignore changes of the desired count, as the documentation asks of them.
+            self.services.entry(name.clone()).or_insert(SimService {
+                owner,
+                desired: 2,
+                steady_at,
+                drained_at: None,
+                rollout_failed: None,
+            });
+            if text("APP") != "plain" {
+                self.groups.insert(format!("tg-{name}"), true);
+            }
+        } else {
+            if let Some(service) = self.services.get_mut(&name) {
+                service.drained_at = Some(self.real.checked_add(DRAIN).unwrap());
+            }
+            self.groups.remove(&format!("tg-{name}"));
+        }
+        self.end(n, BuildState::Succeeded);
+    }
+
+    /// What a look shows; the same reads as the inventory's.
+    pub(crate) fn look(&mut self) -> AppView {
+        let row = self.row.as_ref().map(|json| read_row(&self.id, json));
+        let mut view = AppView {
+            id: self.id.clone(),
+            row: row.into(),
+            memory: self.memory.clone().into(),
+            gate: Observed::Unknown,
+            build: Observed::Unknown,
+            service: Observed::Unknown,
+            tagged: self.listing.clone(),
+            target_group: Observed::Unknown,
+            probe: Observed::Unknown,
+            stopped_task: Observed::Unknown,
+            claims: Observed::Present(self.claims.clone()),
+            deletions: self.deletions.clone(),
+            admission: self.admission.clone(),
+            entropy: self.entropy(),
+        };
+        if let Some(memory) = &self.memory {
+            if let Some(operation) = memory.in_flight() {
+                let gate = self.gates.get(&operation.id).cloned();
+                let holder = match &gate {
+                    Some(Gate::Held(build)) => Some(build.clone()),
+                    Some(Gate::Open | Gate::Closed) | None => operation.build.clone(),
+                };
+                view.gate = gate.into();
+                if let Some(id) = holder {
+                    view.build = self.show_build(&id);
+                }
+            } else if let Some(blueprint) = memory.blueprint() {
+                view.service = self.show_service(blueprint.service());
+                if let Some(group) = &blueprint.target_group {
+                    view.target_group = self.show_group(group, blueprint.service());
+                }
+                if let Observed::Present(service) = &view.service {
+                    if !service.draining
+                        && service.desired_count > 0
+                        && service.running_count >= service.desired_count
+                    {
+                        view.probe = Observed::Present(self.probe.clone());
+                    } else if !service.draining && service.desired_count > 0 {
+                        view.stopped_task = self.stopped_task.clone().into();
+                    }
+                }
+            }
+        }
+        for sense in &self.blind {
+            sense.blind(&mut view);
+        }
+        view
+    }
+
+    fn show_build(&self, id: &BuildId) -> Observed<Build> {
+        let found = self.builds.iter().find(|build| build.id == *id);
+        let seen = found.filter(|build| !(build.script == Script::Vanishes && build.passed));
+        seen.map(|build| Build {
+            id: build.id.clone(),
+            state: build.ended.clone().unwrap_or(BuildState::Running),
+            phase: build.phase.to_owned(),
+            started_at: Some(build.started),
+            logs_url: None,
+        })
+        .into()
+    }
+
+    fn show_service(&self, name: &ResourceName) -> Observed<Service> {
+        let seen = self.services.get(name).map(|service| {
+            let steady = self.real >= service.steady_at;
+            let draining = service.drained_at.is_some();
+            let (running, pending) = match (draining, steady && service.rollout_failed.is_none()) {
+                (true, _) => (1, 0),
+                (false, true) => (service.desired, 0),
+                (false, false) => (0, service.desired),
+            };
+            Service {
+                name: name.clone(),
+                draining,
+                desired_count: service.desired,
+                running_count: running,
+                pending_count: pending,
+                rollout: match &service.rollout_failed {
+                    Some(why) => Rollout::Failed(why.clone()),
+                    None if steady => Rollout::Completed,
+                    None => Rollout::InProgress,
+                },
+                deployments: 1,
+                instance_id: Some(service.owner.clone()),
+                host_name: None,
+            }
+        });
+        seen.into()
+    }
+
+    fn show_group(&self, group: &str, service: &ResourceName) -> Observed<TargetGroup> {
+        let running = self
+            .show_service(service)
+            .present()
+            .map_or(0, |s| s.running_count);
+        let seen = self.groups.get(group).map(|attached| TargetGroup {
+            attached: *attached,
+            targets: Observed::Present(Targets {
+                healthy: if self.targets_heal { running } else { 0 },
+                unhealthy: if self.targets_heal { 0 } else { running },
+                reason: (!self.targets_heal).then(|| "Target.FailedHealthChecks".to_owned()),
+            }),
+        });
+        seen.into()
+    }
+
+    /// One pass: look, decide, act, record.
+    pub(crate) fn pass(&mut self, fault: Fault) -> Pass {
+        let view = self.look();
+        let plan = planner::plan(&view, &self.policy, self.now());
+        // What was decided the last time, of a world that has not changed since, was held against the rules
+        // then.
+        let news = Some((&plan.decision, &view.memory)) != self.last.as_ref().map(|(d, m)| (d, m));
+        if news || plan.action.is_some() || view.memory != Observed::Present(plan.memory.clone()) {
+            checks::hold(&view, &self.policy, self.now(), &plan);
+        }
+        self.last = Some((plan.decision.clone(), view.memory.clone()));
+        self.carry_out(view, plan, fault)
+    }
+
+    /// The rest of a pass, for a look that may be out of date by now: another replica may have acted since.
+    pub(crate) fn carry_out(&mut self, view: AppView, plan: Plan, fault: Fault) -> Pass {
+        let outcome = match &plan.action {
+            None | Some(Action::Intend { .. }) => Outcome::Done,
+            Some(action) => self.act(action, fault),
+        };
+        let recorded = fault != Fault::Crash && self.record(&view, &plan, outcome);
+        Pass { view, plan, recorded }
+    }
+
+    fn act(&mut self, action: &Action, fault: Fault) -> Outcome {
+        match fault {
+            Fault::LostRequest => Outcome::Unanswered,
+            Fault::Rejected => Outcome::Rejected,
+            Fault::LostResponse => {
+                self.take_effect(action);
+                Outcome::Unanswered
+            }
+            Fault::Late(seconds) => {
+                self.late.push((later(self.real, seconds), action.clone()));
+                Outcome::Unanswered
+            }
+            Fault::None | Fault::Crash => self.take_effect(action),
+        }
+    }
+
+    fn take_effect(&mut self, action: &Action) -> Outcome {
+        match action {
+            Action::Intend { .. } => Outcome::Done,
+            Action::StartBuild { request } => Outcome::Started(self.start(request)),
+            Action::CloseGate { operation } => {
+                if let Some(gate @ Gate::Open) = self.gates.get_mut(operation) {
+                    *gate = Gate::Closed;
+                }
+                Outcome::Done
+            }
+            Action::StopBuild { build } => {
+                let running = |b: &SimBuild| b.id == *build && b.ended.is_none();
+                if let Some(n) = self.builds.iter().position(running) {
+                    self.end(n, failed("STOPPED", "BUILD", "stopped by request"));
+                }
+                Outcome::Done
+            }
+            Action::Scale { service, tasks, .. } => {
+                let steady_at = self.real.checked_add(STEADY).unwrap();
+                if let Some(service) = self.services.get_mut(service) {
+                    service.desired = *tasks;
+                    service.steady_at = steady_at;
+                }
+                Outcome::Done
+            }
+        }
+    }
+
+    /// CodeBuild finds the build of a token for five minutes, and starts another one after that.
+    fn start(&mut self, request: &BuildRequest) -> BuildId {
+        let life = |build: &SimBuild| self.real.duration_since(build.started) < TOKEN_LIFE;
+        let found = self
+            .builds
+            .iter()
+            .find(|b| b.request.token == request.token && life(b));
+        if let Some(build) = found {
+            assert_eq!(
+                build.request, *request,
+                "a token comes back with the same request"
+            );
+            return build.id.clone();
+        }
+        let id = BuildId::new(format!("{}:{}", request.project, self.builds.len() + 1));
+        self.builds.push(SimBuild {
+            id: id.clone(),
+            request: request.clone(),
+            started: self.real,
+            script: self.scripts.pop_front().unwrap_or(Script::Works),
+            passed: false,
+            ended: None,
+            phase: "QUEUED",
+        });
+        id
+    }
+
+    /// Writes what the pass decided, on the condition that the memory is still the one it saw and that the
+    /// claims are free: all of it or nothing.
+    fn record(&mut self, view: &AppView, plan: &Plan, outcome: Outcome) -> bool {
+        let before = match &view.memory {
+            Observed::Unknown => return true,
+            Observed::Absent => None,
+            Observed::Present(memory) => Some(memory),
+        };
+        let mut memory = plan.memory.clone();
+        if let Some(operation) = memory
+            .operation
+            .as_mut()
+            .filter(|operation| operation.in_flight())
+        {
+            match outcome {
+                Outcome::Started(build) => {
+                    operation.build = Some(build);
+                    operation.start_trouble = None;
+                }
+                Outcome::Rejected if operation.build.is_none() => {
+                    operation.start_error = Some("CodeBuild rejected StartBuild: no such project".to_owned());
+                }
+                Outcome::Unanswered if operation.build.is_none() => {
+                    operation.start_trouble = Some("StartBuild was not answered".to_owned());
+                }
+                Outcome::Done | Outcome::Rejected | Outcome::Unanswered => {}
+            }
+        }
+        let unchanged = before == Some(&memory) && plan.release.is_empty() && !plan.forget;
+        let worthless = before.is_none() && memory.accepted.is_none() && view.row.is_absent();
+        if unchanged || worthless {
+            return true;
+        }
+        if self.memory.as_ref().map(|memory| memory.version) != before.map(|memory| memory.version) {
+            return false;
+        }
+        if let Some(Action::Intend { operation, take, .. }) = &plan.action {
+            let taken = |key: &ClaimKey| self.claims.get(key).is_some_and(|claim| claim.app != self.id);
+            if take.iter().any(taken) {
+                return false;
+            }
+            self.gates.insert(operation.clone(), Gate::Open);
+            for key in take {
+                let claim = Claim {
+                    app: self.id.clone(),
+                    since: self.real,
+                };
+                self.claims.entry(key.clone()).or_insert(claim);
+            }
+        }
+        for key in &plan.release {
+            assert_eq!(
+                self.claims.get(key).map(|claim| &claim.app),
+                Some(&self.id),
+                "{key} is given back"
+            );
+            self.claims.remove(key);
+        }
+        memory.version = before.map_or(0, |memory| memory.version) + 1;
+        self.memory = (!plan.forget).then_some(memory);
+        true
+    }
+
+    /// When the plan is to be followed up, in the daemon's time.
+    pub(crate) fn next_look(&self, requeue: Requeue) -> SignedDuration {
+        match requeue {
+            Requeue::Now => FOLLOW_UP,
+            Requeue::Progress => GLANCE,
+            Requeue::At(at) => at.duration_since(self.now()).max(FOLLOW_UP),
+            Requeue::Sweep => later(self.swept, SWEEP.as_secs())
+                .duration_since(self.real)
+                .max(FOLLOW_UP),
+        }
+    }
+
+    /// What is left of the app in AWS, for people.
+    pub(crate) fn remains(&self) -> Vec<String> {
+        let services = self
+            .services
+            .iter()
+            .filter(|(_, service)| service.owner == self.id);
+        let services = services.map(|(name, _)| name.to_string());
+        services.chain(self.groups.keys().cloned()).collect()
+    }
+
+    /// Whether a build is past its gate.
+    pub(crate) fn is_building(&self) -> bool {
+        self.builds
+            .iter()
+            .any(|build| build.passed && build.ended.is_none())
+    }
+
+    /// The claims of this app.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let mine = self.claims.iter().filter(|(_, claim)| claim.app == self.id);
+        mine.map(|(key, _)| key.to_string()).collect()
+    }
+
+    /// The one service, by name.
+    pub(crate) fn service(&mut self) -> &mut SimService {
+        self.services.values_mut().next().unwrap()
+    }
+
+    /// How many builds of a kind were started.
+    pub(crate) fn started(&self, kind: BuildKind) -> usize {
+        let of_kind = |b: &&SimBuild| b.request.environment["ACTION"] == kind.as_str();
+        self.builds.iter().filter(of_kind).count()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Outcome {
+    Done,
+    Started(BuildId),
+    Unanswered,
+    Rejected,
+}
+
+fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+fn failed(status: &str, phase: &str, context: &str) -> BuildState {
+    BuildState::Failed(BuildFailure {
+        status: status.to_owned(),
+        phase: Some(phase.to_owned()),
+        context: Some(context.to_owned()),
+    })
+}
+
+/// Reads a row as the adapter does.
+pub(crate) fn read_row(id: &AppId, json: &serde_json::Value) -> Row {
+    let raw: BTreeMap<String, RawValue> = serde_json::from_value(json.clone()).unwrap();
+    Row::read(id.clone(), raw)
+}
+
+/// Four apps: `shop` ends its day at 19:00 in Berlin, `night` is suspended then, `plain` has neither
+/// schedule nor target group, `brief` lives for a day at most.
+pub(crate) fn policy() -> Policy {
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let schedule = |name: &str, action| Schedule {
+        name: name.to_owned(),
+        time_zone: zone.clone(),
+        teardown: Cron::parse("0 19 * * *").unwrap(),
+        action,
+    };
+    let schedules = [
+        schedule("office", CurfewAction::Destroy),
+        schedule("nap", CurfewAction::Suspend),
+    ];
+    let rule = |one_of: &[&str], required, default: Option<&str>| ParameterRule {
+        max_bytes: 10,
+        one_of: one_of.iter().map(|text| (*text).to_owned()).collect(),
+        required,
+        default: default.map(str::to_owned),
+    };
+    let entry = |name: &str, schedule: Option<&str>| CatalogueEntry {
+        name: AppName::new(name),
+        deploy_project: ProjectName::new("builder"),
+        destroy_project: ProjectName::new("builder"),
+        cluster: ClusterName::new("apps"),
+        domain: "example.com".to_owned(),
+        url: Template::parse("https://{host_name}/").unwrap(),
+        health_path: "/healthz".to_owned(),
+        target_group: (name != "plain").then(|| Template::parse("tg-{resource_name}").unwrap()),
+        parameters: BTreeMap::from([
+            ("SIZE".to_owned(), rule(&["small", "large"], false, Some("small"))),
+            ("NOTE".to_owned(), rule(&[], false, None)),
+        ]),
+        build_timeout_minutes: 60,
+        queue_timeout_minutes: 30,
+        tasks: 2,
+        schedule: schedule.map(str::to_owned),
+        max_lifetime: (name == "brief").then_some(SignedDuration::from_hours(24)),
+    };
+    let mut strict = entry("strict", None);
+    strict.parameters.insert("KEY".to_owned(), rule(&[], true, None));
+    let entries = [
+        entry("shop", Some("office")),
+        entry("night", Some("nap")),
+        entry("plain", None),
+        entry("brief", Some("nap")),
+        strict,
+    ];
+    Policy {
+        catalogue: entries
+            .into_iter()
+            .map(|entry| (entry.name.clone(), entry))
+            .collect(),
+        schedules: schedules.into_iter().map(|s| (s.name.clone(), s)).collect(),
+        scope: Scope::User,
+        keep_max: SignedDuration::from_hours(72),
+        timing: Timing::DEFAULT,
+        max_attempts: 3,
+        build_env: BuildEnv::default(),
+        state_table: "lamplighter-state".to_owned(),
+    }
+}

@@ -1,0 +1,388 @@
+//! Runs one seed: the story is told, the daemons live and die, and every oracle is asked.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+use simcloud::ServiceStatus;
+
+use crate::cloud::{TestCloud, VirtualClock, changes};
+use crate::daemon::Daemon;
+use crate::scenario::{Event, Meddling, Scenario, Spoilt};
+use crate::verdict::{self, Portal};
+use crate::watch::Watch;
+
+/// What a run came to.
+pub(crate) struct Outcome {
+    pub(crate) seed: u64,
+    /// What is wrong; empty: nothing.
+    pub(crate) wrong: Vec<String>,
+    /// Everything that happened, in order.
+    pub(crate) log: Vec<String>,
+    pub(crate) hash: String,
+    /// What shows that something happened at all.
+    pub(crate) tally: Tally,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) virtual_hours: f64,
+    pub(crate) calls: u64,
+    pub(crate) builds: usize,
+    pub(crate) crashes: usize,
+    pub(crate) faults: u64,
+    pub(crate) readied: usize,
+}
+
+/// How long after the trouble everything must be as it is wished.
+const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(210);
+/// How often that is asked.
+const SETTLING_STEP: SignedDuration = SignedDuration::from_mins(20);
+/// How long nothing may change then.
+const STABLE_FOR: SignedDuration = SignedDuration::from_hours(2);
+/// The oracles are asked at least that often.
+const STEP: SignedDuration = SignedDuration::from_secs(30);
+
+thread_local! {
+    static PANICS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Notes panics of simulated daemons instead of printing them; the controller survives those of a pass.
+pub(crate) fn catch_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let noted = PANICS.with_borrow_mut(|panics| panics.as_mut().map(|all| all.push(info.to_string())));
+            if noted.is_none() {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Runs one seed from beginning to end.
+pub(crate) fn run(seed: u64) -> Outcome {
+    catch_panics();
+    PANICS.set(Some(Vec::new()));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let mut story = Story::new(Scenario::of(seed)).await;
+            story.tell().await;
+            story.close()
+        })
+    }));
+    let panics = PANICS.take().unwrap_or_default();
+    let mut outcome = told.unwrap_or_else(|_| Outcome {
+        seed,
+        wrong: Vec::new(),
+        log: Vec::new(),
+        hash: String::new(),
+        tally: Tally::default(),
+    });
+    outcome.wrong.extend(panics.into_iter().map(|panic| format!("panic: {}", panic.replace('\n', " "))));
+    outcome
+}
+
+struct Story {
+    scenario: Scenario,
+    cloud: TestCloud,
+    clock: VirtualClock,
+    daemons: Vec<Option<Daemon>>,
+    /// When a daemon that is down starts anew.
+    returns: BTreeMap<usize, Timestamp>,
+    /// How long each is to stay down when it comes to the call it dies at.
+    doomed: BTreeMap<usize, SignedDuration>,
+    lives: u64,
+    portal: Portal,
+    watch: Watch,
+    told: Vec<String>,
+    wrong: Vec<String>,
+    tally: Tally,
+}
+
+impl Story {
+    async fn new(scenario: Scenario) -> Self {
+        let clock = VirtualClock::starting_at(scenario.begin);
+        let cloud = TestCloud::new(&scenario).await;
+        cloud.sim.faults().set(scenario.trouble.faults.clone());
+        let watch = Watch::new(&scenario);
+        let daemons = scenario.replicas.iter().map(|_| None).collect();
+        let returns = (0..scenario.replicas.len()).map(|n| (n, scenario.begin)).collect();
+        Self {
+            cloud,
+            clock,
+            daemons,
+            returns,
+            doomed: BTreeMap::new(),
+            lives: 0,
+            portal: Portal::new(),
+            watch,
+            told: Vec::new(),
+            wrong: Vec::new(),
+            tally: Tally::default(),
+            scenario,
+        }
+    }
+
+    fn tell_line(&mut self, what: &str) {
+        self.told.push(format!("{} story {what}", self.clock.now()));
+    }
+
+    /// Everything until the first thing that is wrong.
+    async fn tell(&mut self) {
+        let quiet = self.scenario.quiet;
+        let (busy, last): (Vec<_>, Vec<_>) = self.scenario.events.clone().into_iter().partition(|(at, _)| *at < quiet);
+        for (at, event) in busy {
+            if !self.pass_until(at).await {
+                return;
+            }
+            self.happen(event).await;
+        }
+        if !self.pass_until(quiet).await {
+            return;
+        }
+        self.quieten();
+        for (at, event) in last {
+            if !self.pass_until(at).await {
+                return;
+            }
+            self.happen(event).await;
+        }
+        if !self.settle().await {
+            return;
+        }
+        self.cloud.sim.world().reset_calls();
+        if !self.pass_until(self.clock.now() + STABLE_FOR).await {
+            return;
+        }
+        let calls = self.cloud.sim.world().calls();
+        let written: Vec<_> = calls.iter().filter(|(name, _)| changes(name)).collect();
+        if !written.is_empty() {
+            self.wrong.push(format!("eventually-stable: nothing changed, and yet {written:?}"));
+        }
+        self.wrong.extend(verdict::in_hindsight(&self.scenario, &self.cloud, &self.portal, &self.watch));
+    }
+
+    /// Waits until everything is as it is wished, and no longer than it may take.
+    async fn settle(&mut self) -> bool {
+        let limit = self.scenario.quiet + SETTLED_AFTER;
+        loop {
+            let now = self.clock.now();
+            if !self.pass_until((now + SETTLING_STEP).min(limit)).await {
+                return false;
+            }
+            let now = self.clock.now();
+            let wrong = verdict::converged(&self.scenario, &self.cloud, &self.portal, now).await;
+            if wrong.is_empty() {
+                // What is counted as done by now may still have to be written down.
+                return self.pass_until(now + SETTLING_STEP).await;
+            }
+            if now >= limit {
+                self.wrong = wrong;
+                return false;
+            }
+        }
+    }
+
+    /// Lets time pass until `until`, with every oracle asked on the way. False: something is wrong.
+    async fn pass_until(&mut self, until: Timestamp) -> bool {
+        while self.wrong.is_empty() {
+            let now = self.clock.now();
+            self.revive(now);
+            self.wrong = self.watch.step(&self.cloud, now).await;
+            if now >= until || !self.wrong.is_empty() {
+                break;
+            }
+            let soon = self.cloud.sim.next_due().unwrap_or(Timestamp::MAX).max(now + SignedDuration::from_millis(50));
+            let returns = self.returns.values().min().copied().unwrap_or(Timestamp::MAX);
+            let next = until.min(now + STEP).min(soon).min(returns.max(now));
+            self.sleep_until(next).await;
+        }
+        self.wrong.is_empty()
+    }
+
+    /// Sleeps, unless a daemon comes to the call it dies at.
+    async fn sleep_until(&mut self, at: Timestamp) {
+        let instant = self.clock.instant(at);
+        let died = {
+            let mut deaths = Vec::new();
+            for (n, daemon) in self.daemons.iter().enumerate() {
+                deaths.extend(daemon.as_ref().map(|daemon| Box::pin(async move {
+                    daemon.tripped().await;
+                    n
+                })));
+            }
+            let first = async {
+                if deaths.is_empty() { std::future::pending().await } else { first_of(&mut deaths).await }
+            };
+            tokio::select! {
+                biased;
+                n = first => Some(n),
+                () = tokio::time::sleep_until(instant) => None,
+            }
+        };
+        if let Some(n) = died {
+            let down = self.doomed.remove(&n).unwrap_or(SignedDuration::from_secs(1));
+            self.crash(n, down).await;
+        }
+    }
+
+    fn revive(&mut self, now: Timestamp) {
+        let back: Vec<usize> = self.returns.iter().filter(|(_, at)| **at <= now).map(|(n, _)| *n).collect();
+        for n in back {
+            self.returns.remove(&n);
+            self.lives += 1;
+            let replica = &self.scenario.replicas[n];
+            let daemon = Daemon::start(&self.cloud, replica, self.lives, self.clock);
+            self.daemons[n] = Some(daemon);
+            self.tell_line(&format!("daemon {n} starts"));
+        }
+        if self.daemons.iter().any(Option::is_some) {
+            self.watch.eyes_since.get_or_insert(now);
+        }
+    }
+
+    async fn crash(&mut self, n: usize, down: SignedDuration) {
+        let Some(daemon) = self.daemons[n].take() else { return };
+        daemon.crash().await;
+        self.tally.crashes += 1;
+        self.tell_line(&format!("daemon {n} dies and is down for {down:#}"));
+        self.returns.insert(n, self.clock.now() + down);
+        if self.daemons.iter().all(Option::is_none) {
+            self.watch.eyes_since = None;
+        }
+    }
+
+    /// The trouble is over.
+    fn quieten(&mut self) {
+        self.tell_line("all is quiet from here on");
+        self.tally.faults = self.cloud.sim.faults().injected().values().sum();
+        self.cloud.sim.faults().clear();
+        self.cloud.sim.world().forget_behaviours();
+        for daemon in self.daemons.iter().flatten() {
+            daemon.trip(0, false);
+        }
+    }
+
+    async fn happen(&mut self, event: Event) {
+        let now = self.clock.now();
+        match event {
+            Event::Put { id, row } => {
+                self.cloud.put(&id, &row);
+                let shown: String = format!("{row:?}").chars().take(400).collect();
+                self.tell_line(&format!("portal puts {id} {shown}"));
+                self.portal.entry(id).or_default().push((now, Some(*row)));
+            }
+            Event::Delete { id } => {
+                self.cloud.delete(&id);
+                self.tell_line(&format!("portal deletes {id}"));
+                self.portal.entry(id).or_default().push((now, None));
+            }
+            Event::Meddle { what, which } => self.meddle(what, which),
+            Event::Build { matching, behaviour } => {
+                self.tell_line(&format!("the next build of {matching:?} is to {behaviour:?}"));
+                self.cloud.sim.world().behave(matching, behaviour);
+            }
+            Event::Spoil { id, how } => {
+                self.tell_line(&format!("{id} misbehaves: {how:?}"));
+                let world = self.cloud.sim.world();
+                match how {
+                    Spoilt::CrashLoop => world.crash_loop(&id, Some(1), "bad luck"),
+                    Spoilt::Unhealthy => world.unhealthy_target(&id),
+                    Spoilt::ErrorPage => world.http_status(&id, 500),
+                }
+            }
+            Event::Heal { id } => {
+                self.tell_line(&format!("{id} behaves again"));
+                self.cloud.sim.world().heal(&id);
+            }
+            Event::Crash { replica, after, answered, down } => match &self.daemons[replica] {
+                Some(_) if after == 0 => self.crash(replica, down).await,
+                Some(daemon) => {
+                    daemon.trip(after, answered);
+                    self.doomed.insert(replica, down);
+                }
+                None => {}
+            },
+        }
+    }
+
+    fn meddle(&mut self, what: Meddling, which: u64) {
+        let world = self.cloud.sim.world();
+        let pick = |len: usize| (len > 0).then(|| usize::try_from(which % (len as u64)).unwrap());
+        if matches!(what, Meddling::StopBuild) {
+            let running: Vec<_> = world.builds().into_iter().filter(|build| build.ended.is_none()).collect();
+            if let Some(n) = pick(running.len()) {
+                self.tell_line(&format!("somebody stops build {}", running[n].id));
+                world.stop_build(&running[n].id);
+            }
+            return;
+        }
+        let mut live = world.services();
+        live.retain(|service| service.status == ServiceStatus::Active);
+        let Some(n) = pick(live.len()) else { return };
+        let (cluster, name) = (live[n].cluster.as_str(), live[n].name.as_str());
+        self.tell_line(&format!("somebody does {what:?} to {name}"));
+        match what {
+            Meddling::Scale(count) => world.set_desired_count(cluster, name, count),
+            Meddling::DeleteService => world.delete_service(cluster, name),
+            Meddling::DetachTargetGroup => world.detach_target_group(name),
+            Meddling::KillTasks => world.kill_tasks(cluster, name),
+            Meddling::StopBuild => {}
+        }
+        self.watch.forgive(&self.cloud, self.clock.now());
+    }
+
+    /// Puts the world's log, the story and the daemons' decisions into one, in the order of time.
+    fn close(mut self) -> Outcome {
+        let world = self.cloud.sim.world();
+        self.tally.builds = world.builds().len();
+        let mut log = world.log();
+        self.tally.calls = log.iter().filter(|line| line.contains(" -> ")).count() as u64;
+        log.append(&mut self.told);
+        let decided = self.cloud.history();
+        self.tally.readied = decided.iter().filter(|line| line.contains("| Ready | Ready |")).count();
+        log.extend(decided);
+        log.sort_by(|a, b| moment(a).cmp(&moment(b)));
+        let mut hash = Sha256::new();
+        for line in &log {
+            hash.update(line.as_bytes());
+            hash.update(b"\n");
+        }
+        let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hours = self.clock.now().duration_since(self.scenario.begin).as_secs_f64() / 3600.0;
+        self.tally.virtual_hours = hours;
+        Outcome { seed: self.scenario.seed, wrong: self.wrong, log, hash, tally: self.tally }
+    }
+}
+
+/// When a line of a log was written.
+fn moment(line: &str) -> Option<Timestamp> {
+    line.split(' ').next().and_then(|at| at.parse().ok())
+}
+
+/// The first of some futures to be ready.
+async fn first_of<F: Future<Output = usize> + Unpin>(futures: &mut [F]) -> usize {
+    std::future::poll_fn(|context| {
+        for future in &mut *futures {
+            if let std::task::Poll::Ready(n) = std::pin::Pin::new(future).poll(context) {
+                return std::task::Poll::Ready(n);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+/// Real time is what a run costs.
+pub(crate) fn cost(of: impl FnOnce()) -> Duration {
+    #[allow(clippy::disallowed_methods, reason = "measures the test itself, not the simulation")]
+    let begin = std::time::Instant::now();
+    of();
+    begin.elapsed()
+}

@@ -1,0 +1,143 @@
+//! What a seed decides: who asks for what and when, what goes wrong, and which daemons run. All of it is
+//! drawn before the first step, so that the daemon's behaviour cannot change the world it is tested in.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use lamplighter::config::{AdmissionLimits, Intervals};
+use lamplighter::model::claim::Scope;
+use simcloud::{Behaviour, Match};
+
+use crate::dice::Dice;
+use crate::row::RowSpec;
+use crate::trouble::{self, Trouble};
+use crate::workload;
+
+/// One simulation.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    pub(crate) seed: u64,
+    pub(crate) begin: Timestamp,
+    /// From here on nobody changes anything and nothing goes wrong.
+    pub(crate) quiet: Timestamp,
+    pub(crate) events: Vec<(Timestamp, Event)>,
+    pub(crate) trouble: Trouble,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) scope: Scope,
+    pub(crate) admission: AdmissionLimits,
+    pub(crate) intervals: Intervals,
+    pub(crate) workers: usize,
+    pub(crate) concurrent_builds: usize,
+    pub(crate) memory_retention: SignedDuration,
+    /// Whether everybody asks once more when the trouble is over, so that nobody may stay refused or stalled.
+    pub(crate) ask_again: bool,
+}
+
+/// A daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct Replica {
+    /// How wrong its clock is.
+    pub(crate) skew: SignedDuration,
+    pub(crate) seed: u64,
+}
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// The portal writes a row.
+    Put { id: String, row: Box<RowSpec> },
+    /// The portal deletes a row.
+    Delete { id: String },
+    /// Somebody changes the world behind everybody's back; `which` picks among what is there.
+    Meddle { what: Meddling, which: u64 },
+    /// The next build of that kind goes wrong.
+    Build { matching: Match, behaviour: Behaviour },
+    /// An app misbehaves until healed.
+    Spoil { id: String, how: Spoilt },
+    /// It behaves again.
+    Heal { id: String },
+    /// A daemon dies, `after` that many more calls (zero: at once), and is started anew a while later.
+    Crash { replica: usize, after: u64, answered: bool, down: SignedDuration },
+}
+
+/// What a person does to the world.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Meddling {
+    Scale(u32),
+    DeleteService,
+    DetachTargetGroup,
+    StopBuild,
+    KillTasks,
+}
+
+/// How an app misbehaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spoilt {
+    CrashLoop,
+    Unhealthy,
+    ErrorPage,
+}
+
+/// Days on which everything becomes quiet at 00:40 UTC. No zone of the workload has a boundary from then to
+/// ten in the morning. Two of them are days after a change of the clock.
+const DAYS: [&str; 5] = ["2027-02-11", "2027-03-29", "2027-06-18", "2026-11-02", "2027-01-01"];
+
+impl Scenario {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, 1);
+        let quiet: Timestamp = format!("{}T00:40:00Z", dice.pick(&DAYS)).parse().unwrap();
+        let hours = dice.between(8, 30);
+        let begin = quiet - SignedDuration::from_hours(i64::try_from(hours).unwrap());
+        let two = dice.percent(35);
+        let skewed = dice.percent(35);
+        let replicas: Vec<Replica> = (0..if two { 2 } else { 1 })
+            .map(|_| Replica {
+                skew: if skewed { dice.seconds(-900, 900) } else { SignedDuration::ZERO },
+                seed: dice.next(),
+            })
+            .collect();
+        let secs = |dice: &mut Dice, low, high| Duration::from_secs(dice.between(low, high));
+        let intervals = Intervals {
+            sweep: secs(&mut dice, 120, 420),
+            progress: secs(&mut dice, 8, 40),
+            row_poll: secs(&mut dice, 20, 120),
+            ready_recheck: secs(&mut dice, 120, 900),
+        };
+        let concurrent = dice.between(2, 6);
+        let admission = AdmissionLimits {
+            max_concurrent_builds: u32::try_from(concurrent).unwrap(),
+            reserved_for_destroys: u32::from(dice.percent(50)),
+            starts_per_minute: u32::try_from(dice.between(2, 20)).unwrap(),
+        };
+        let mut scenario = Self {
+            seed,
+            begin,
+            quiet,
+            events: Vec::new(),
+            trouble: Trouble::of(seed),
+            scope: if dice.percent(25) { Scope::UserApp } else { Scope::User },
+            admission,
+            intervals,
+            workers: usize::try_from(dice.between(1, 8)).unwrap(),
+            // Sometimes fewer than admission believes, so that builds queue or are refused.
+            concurrent_builds: usize::try_from(dice.between(1, concurrent + 2)).unwrap(),
+            memory_retention: if dice.percent(50) {
+                SignedDuration::from_mins(20)
+            } else {
+                SignedDuration::from_hours(30 * 24)
+            },
+            ask_again: dice.percent(50),
+            replicas,
+        };
+        workload::draw(&mut scenario);
+        trouble::draw(&mut scenario);
+        scenario.events.sort_by_key(|(at, _)| *at);
+        scenario
+    }
+
+    /// The largest error of any daemon's clock.
+    pub(crate) fn skew(&self) -> SignedDuration {
+        let skews = self.replicas.iter().map(|replica| replica.skew.abs());
+        skews.max().unwrap_or_default()
+    }
+}

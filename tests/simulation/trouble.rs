@@ -1,0 +1,148 @@
+//! What goes wrong in a scenario, apart from what its users do.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use simcloud::{Behaviour, Fault, FaultPlan, Match, Phase, ServerError};
+
+use crate::dice::Dice;
+use crate::scenario::{Event, Meddling, Scenario, Spoilt};
+
+/// The faults of calls.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) faults: FaultPlan,
+    /// For people: which faults there are.
+    pub(crate) mix: Vec<String>,
+    /// How far back a stale answer may reach.
+    pub(crate) staleness: Duration,
+}
+
+impl Trouble {
+    /// The mix of a seed: none on a quarter of them, else some kinds, each at a rate of its own.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, 3);
+        let mut trouble =
+            Self { faults: FaultPlan::new(), mix: Vec::new(), staleness: Duration::ZERO };
+        if dice.percent(25) {
+            return trouble;
+        }
+        let secs = |dice: &mut Dice, most| Duration::from_secs(dice.between(1, most));
+        let kinds = [
+            (40, 0.05, Fault::Throttle),
+            (30, 0.03, Fault::InternalError(ServerError::Internal500)),
+            (30, 0.03, Fault::InternalError(ServerError::Html503)),
+            (40, 0.04, Fault::LoseRequest),
+            (50, 0.08, Fault::LoseResponse),
+            (50, 0.08, Fault::DeliverLate(secs(&mut dice, 900))),
+            (40, 0.05, Fault::Duplicate),
+            (25, 0.02, Fault::Hang),
+            (25, 0.02, Fault::HangAfterApplying),
+            (50, 0.5, Fault::Latency(secs(&mut dice, 4))),
+            (50, 0.3, Fault::StaleList(secs(&mut dice, 180))),
+            (40, 0.2, Fault::ShortPage),
+            (25, 0.05, Fault::TransactionConflict),
+            (20, 0.02, Fault::TruncatedBody),
+        ];
+        for (percent, most, fault) in kinds {
+            let (chosen, rate) = (dice.percent(percent), dice.rate(most));
+            if chosen {
+                if let Fault::StaleList(age) = &fault {
+                    trouble.staleness = *age;
+                }
+                trouble.add(None, rate, fault);
+            }
+        }
+        // Calls that change something are rare among the reads, so on some seeds they fare worse.
+        let changes = ["codebuild.StartBuild", "dynamodb.TransactWriteItems", "dynamodb.UpdateItem"];
+        for operation in changes {
+            let late = Fault::DeliverLate(secs(&mut dice, 900));
+            for fault in [Fault::LoseResponse, late, Fault::HangAfterApplying, Fault::AccountLimitExceeded] {
+                let (chosen, rate) = (dice.percent(25), dice.rate(0.6));
+                if chosen {
+                    trouble.add(Some(operation), rate, fault);
+                }
+            }
+        }
+        trouble
+    }
+
+    fn add(&mut self, operation: Option<&str>, rate: f64, fault: Fault) {
+        self.mix.push(format!("{} {rate:.3} {fault:?}", operation.unwrap_or("all")));
+        let faults = std::mem::take(&mut self.faults);
+        self.faults = match operation {
+            Some(operation) => faults.rate_of(operation, rate, fault),
+            None => faults.rate(rate, fault),
+        };
+    }
+}
+
+/// Draws misbehaving builds and apps, meddling people, and crashes.
+pub(crate) fn draw(scenario: &mut Scenario) {
+    let mut dice = Dice::new(scenario.seed, 4);
+    let (begin, end) = (scenario.begin, scenario.quiet - SignedDuration::from_mins(10));
+    let mut events = Vec::new();
+    let instance = |dice: &mut Dice| format!("app-{}", dice.between(0, 11));
+    if dice.percent(65) {
+        for _ in 0..dice.between(1, 12) {
+            let matching = match dice.between(0, 2) {
+                0 => Match::any(),
+                1 => Match::any().action("destroy"),
+                _ => Match::instance(instance(&mut dice)),
+            };
+            let behaviour = behaviour(&mut dice);
+            events.push((dice.moment(begin, end), Event::Build { matching, behaviour }));
+        }
+    }
+    if dice.percent(60) {
+        for _ in 0..dice.between(1, 12) {
+            let what = dice.pick(&[
+                Meddling::Scale(0),
+                Meddling::Scale(3),
+                Meddling::DeleteService,
+                Meddling::DetachTargetGroup,
+                Meddling::StopBuild,
+                Meddling::StopBuild,
+                Meddling::KillTasks,
+            ]);
+            let which = dice.next();
+            events.push((dice.moment(begin, end), Event::Meddle { what, which }));
+        }
+    }
+    if dice.percent(40) {
+        for _ in 0..dice.between(1, 4) {
+            let (at, id) = (dice.moment(begin, end), instance(&mut dice));
+            let how = dice.pick(&[Spoilt::CrashLoop, Spoilt::Unhealthy, Spoilt::ErrorPage]);
+            events.push((at, Event::Spoil { id: id.clone(), how }));
+            let healed = (at + dice.seconds(60, 5400)).min(end);
+            events.push((healed, Event::Heal { id }));
+        }
+    }
+    if dice.percent(75) {
+        for _ in 0..dice.between(1, 6) {
+            let replica = dice.index(scenario.replicas.len());
+            let after = if dice.percent(20) { 0 } else { dice.between(1, 8) };
+            let answered = dice.percent(50);
+            let down = if dice.percent(80) { dice.seconds(1, 120) } else { dice.seconds(120, 3600) };
+            let at = dice.moment(begin, end);
+            events.push((at, Event::Crash { replica, after, answered, down }));
+        }
+    }
+    scenario.events.extend(events);
+}
+
+fn behaviour(dice: &mut Dice) -> Behaviour {
+    match dice.between(0, 12) {
+        0 | 1 => Behaviour::fail_before_applying(),
+        2 | 3 => Behaviour::fail_after_applying(),
+        4 => Behaviour::hang_in(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
+        5 => Behaviour::Hang { phase: Phase::Build, after_applying: true },
+        6 => Behaviour::Fault(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
+        7 => Behaviour::ClientError,
+        8 => Behaviour::GateUnreachable,
+        9 => Behaviour::GateAnswerLost,
+        10 => Behaviour::LeavesNothing,
+        11 => Behaviour::LeavesService,
+        _ => Behaviour::Slow(2.5),
+    }
+}

@@ -1,0 +1,237 @@
+//! Oracles that are asked at the end, when everybody has been quiet for long enough.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use lamplighter::cloud::StateSnapshot;
+use lamplighter::model::memory::Memory;
+use lamplighter::model::row::Desired;
+use lamplighter::model::status::Phase;
+use simcloud::{BuildStatus, BuildView, ServiceStatus, ServiceView};
+
+use crate::cloud::{MAX_ATTEMPTS, TestCloud, tasks_of};
+use crate::row::{Broken, RowSpec};
+use crate::scenario::Scenario;
+use crate::watch::Watch;
+use crate::wish::{self, Writes};
+
+/// Everything the portal wrote, by app.
+pub(crate) type Portal = BTreeMap<String, Writes>;
+
+/// eventually-stable and no-leak: every app is as its row wishes, and nothing else is there.
+pub(crate) async fn converged(scenario: &Scenario, cloud: &TestCloud, portal: &Portal, now: Timestamp) -> Vec<String> {
+    let world = cloud.sim.world();
+    let scene = Scene {
+        scenario,
+        services: world.services(),
+        builds: world.builds(),
+        groups: world.target_groups(),
+        state: cloud.state().await,
+        portal,
+        now,
+    };
+    let mut wrong = Vec::new();
+    for build in scene.builds.iter().filter(|build| build.ended.is_none()) {
+        wrong.push(format!("eventually-stable: build {} of {:?} still runs", build.id, build.instance));
+    }
+    for (id, writes) in portal {
+        scene.check_app(id, writes, &mut wrong);
+    }
+    scene.check_nothing_else(&mut wrong);
+    scene.check_claims(&mut wrong);
+    wrong
+}
+
+struct Scene<'a> {
+    scenario: &'a Scenario,
+    services: Vec<ServiceView>,
+    builds: Vec<BuildView>,
+    groups: Vec<String>,
+    state: StateSnapshot,
+    portal: &'a Portal,
+    now: Timestamp,
+}
+
+impl Scene<'_> {
+    fn memory(&self, id: &str) -> Option<&Memory> {
+        self.state.memories.values().find(|memory| memory.id.as_str() == id)
+    }
+
+    fn services_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a ServiceView> {
+        self.services
+            .iter()
+            .filter(move |service| service.instance.as_deref() == Some(id))
+            .filter(|service| service.status != ServiceStatus::Inactive)
+    }
+
+    fn check_app(&self, id: &str, writes: &Writes, wrong: &mut Vec<String>) {
+        if wish::is_open(writes) || changed_hands(writes) {
+            return;
+        }
+        let levels = wish::levels(writes, self.now, self.scenario.skew());
+        let row = writes.last().and_then(|(_, row)| row.as_ref());
+        let misses: Vec<String> = levels
+            .iter()
+            .filter_map(|level| match level {
+                Desired::Running => self.is_up(id, row?),
+                Desired::Suspended => self.is_asleep(id),
+                Desired::Destroyed => self.is_gone(id),
+            })
+            .collect();
+        if misses.len() == levels.len() {
+            let status = self.memory(id).map(|memory| &memory.status);
+            let said = status.map(|status| format!("{} {}: {}", status.phase, status.reason, status.message));
+            wrong.push(format!("eventually-stable: {id}: {}; it says {said:?}", misses.join("; or ")));
+        }
+    }
+
+    fn phase(&self, id: &str) -> Phase {
+        self.memory(id).map_or(Phase::Destroyed, |memory| memory.status.phase)
+    }
+
+    fn is_up(&self, id: &str, row: &RowSpec) -> Option<String> {
+        let reason = self.memory(id).map_or("", |memory| memory.status.reason.as_str());
+        match (self.phase(id), reason) {
+            (Phase::Ready, _) => {
+                let up = self.services_of(id).any(|s| s.up && s.desired == tasks_of(row.app));
+                (!up).then(|| "is called Ready and is not up".to_owned())
+            }
+            (Phase::Refused, "SlotTaken" | "HostNameTaken") => {
+                let rival = self.rivals(id, row).any(|rival| self.memory(rival).is_some_and(|m| m.holding.is_some()));
+                (!rival).then(|| "is refused for no other's sake".to_owned())
+            }
+            (Phase::Refused, "NeedsNewRequest") if !self.scenario.ask_again => {
+                let rival = self.rivals(id, row).next().is_some();
+                (!rival).then(|| "was refused for no other's sake".to_owned())
+            }
+            (Phase::Failed, "Stalled") if !self.scenario.ask_again => {
+                let tries = self.builds_of(id).filter(|build| build.action.as_deref() == Some("apply"));
+                let few = tries.count() < MAX_ATTEMPTS;
+                few.then(|| "gave up without having tried often enough".to_owned())
+            }
+            (phase, reason) => Some(format!("should be up and is {phase} ({reason})")),
+        }
+    }
+
+    /// Apps that could hold what this one wants.
+    fn rivals<'a>(&'a self, id: &'a str, row: &'a RowSpec) -> impl Iterator<Item = &'a str> {
+        let rival = move |other: &RowSpec| other.user == row.user || (row.host.is_some() && other.host == row.host);
+        self.portal
+            .iter()
+            .filter(move |(other, _)| *other != id)
+            .filter(move |(_, writes)| writes.iter().any(|(_, other)| other.as_ref().is_some_and(rival)))
+            .map(|(other, _)| other.as_str())
+    }
+
+    fn builds_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a BuildView> {
+        self.builds.iter().filter(move |build| build.instance.as_deref() == Some(id))
+    }
+
+    fn is_asleep(&self, id: &str) -> Option<String> {
+        if let Some(service) = self.services_of(id).find(|s| s.desired + s.running > 0) {
+            return Some(format!("should be suspended and {} runs", service.name));
+        }
+        let phase = self.phase(id);
+        (phase != Phase::Suspended).then(|| format!("should be suspended and is {phase}"))
+    }
+
+    fn is_gone(&self, id: &str) -> Option<String> {
+        if let Some(service) = self.services_of(id).next() {
+            return Some(format!("should be gone and {} is {:?}", service.name, service.status));
+        }
+        let phase = self.phase(id);
+        (!matches!(phase, Phase::Destroyed | Phase::Refused)).then(|| format!("should be gone and is {phase}"))
+    }
+
+    /// no-leak: what is there belongs to an app that is remembered and whose row is there.
+    fn check_nothing_else(&self, wrong: &mut Vec<String>) {
+        let live = self.services.iter().filter(|service| service.status != ServiceStatus::Inactive);
+        for service in live {
+            let id = service.instance.as_deref().unwrap_or_default();
+            let wanted = self.portal.get(id).and_then(|writes| writes.last()).is_some_and(|(_, row)| row.is_some());
+            if !wanted || service.status == ServiceStatus::Draining {
+                wrong.push(format!("no-leak: service {} of {id} is {:?}", service.name, service.status));
+            }
+        }
+        for group in &self.groups {
+            let used = self.services.iter().any(|service| service.name == *group && service.status == ServiceStatus::Active);
+            // A stalled or suspended app may have lost its service and not its target group.
+            let held = self.state.memories.values().any(|memory| {
+                memory.deployment.as_ref().is_some_and(|d| d.blueprint.target_group.as_deref() == Some(group))
+            });
+            if !used && !held {
+                wrong.push(format!("no-leak: target group {group} belongs to nothing"));
+            }
+        }
+    }
+
+    /// Claims are held by what is live, and on names by what has a row; by nobody else.
+    fn check_claims(&self, wrong: &mut Vec<String>) {
+        for (key, claim) in &self.state.claims {
+            let id = claim.app.as_str();
+            let row = self.portal.get(id).and_then(|writes| writes.last()).is_some_and(|(_, row)| row.is_some());
+            let live = self.services_of(id).next().is_some();
+            let may_be_live = matches!(self.phase(id), Phase::Failed | Phase::Suspended);
+            if !row {
+                wrong.push(format!("no-leak: {key} is held by {id}, whose row is gone"));
+            } else if key.is_slot() && !live && !may_be_live {
+                wrong.push(format!("no-leak: {key} is held by {id}, which is {}", self.phase(id)));
+            }
+        }
+    }
+}
+
+/// Whether the row was once written under another owner or name, and so may rightly belong to either.
+fn changed_hands(writes: &Writes) -> bool {
+    let other = |row: &RowSpec| matches!(row.broken, Some(Broken::OtherUser | Broken::OtherHost));
+    writes.iter().any(|(_, row)| row.as_ref().is_some_and(other))
+}
+
+/// one-build-per-app, from the builds' own windows, and no-surprise-kill: whatever was stopped, there was a
+/// reason at some time since it was last started.
+pub(crate) fn in_hindsight(scenario: &Scenario, cloud: &TestCloud, portal: &Portal, watch: &Watch) -> Vec<String> {
+    let builds = cloud.sim.world().builds();
+    let mut wrong = Vec::new();
+    let mut windows: BTreeMap<&str, Vec<(Timestamp, Timestamp, &BuildView)>> = BTreeMap::new();
+    for build in &builds {
+        let Some(passed) = build.gate_passed else { continue };
+        let ended = build.ended.unwrap_or(Timestamp::MAX);
+        windows.entry(build.host.as_deref().unwrap_or_default()).or_default().push((passed, ended, build));
+    }
+    for (host, mut windows) in windows {
+        windows.sort_by_key(|(passed, ended, _)| (*passed, *ended));
+        for pair in windows.windows(2) {
+            if pair[1].0 < pair[0].1 {
+                wrong.push(format!("one-build-per-app: {} and {} overlap for {host}", pair[0].2.id, pair[1].2.id));
+            }
+        }
+    }
+    let skew = scenario.skew() + SignedDuration::from_secs(2);
+    let reason = |id: &str, most, since, until| {
+        portal.get(id).is_some_and(|writes| wish::may_have_been(writes, most, since, until, skew))
+    };
+    for build in builds.iter().filter(|b| b.action.as_deref() == Some("destroy") && b.gate_passed.is_some()) {
+        let id = build.instance.as_deref().unwrap_or_default();
+        let since = applied_before(&builds, build);
+        if !reason(id, Desired::Destroyed, since, build.started) {
+            wrong.push(format!("no-surprise-kill: {} destroyed {id} at {}", build.id, build.started));
+        }
+    }
+    for (at, id, raised) in &watch.scaled_down {
+        if !reason(id, Desired::Suspended, *raised, *at) {
+            wrong.push(format!("no-surprise-kill: {id} was scaled to nothing at {at}"));
+        }
+    }
+    wrong
+}
+
+/// When the newest apply before this build was started.
+fn applied_before(builds: &[BuildView], destroy: &BuildView) -> Timestamp {
+    builds
+        .iter()
+        .filter(|build| build.instance == destroy.instance && build.action.as_deref() == Some("apply"))
+        .filter(|build| build.started <= destroy.started && build.status == BuildStatus::Succeeded)
+        .map(|build| build.started)
+        .max()
+        .unwrap_or(Timestamp::MIN)
+}

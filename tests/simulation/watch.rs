@@ -1,0 +1,218 @@
+//! Oracles that are asked after every step: whatever the daemons believe, these must never be false.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use lamplighter::cloud::StateSnapshot;
+use lamplighter::model::claim::{ClaimKey, Scope};
+use lamplighter::model::name::{AppId, AppName, HostName, ResourceName, User};
+use lamplighter::model::status::{ConditionKind, Truth};
+use simcloud::{ServiceStatus, ServiceView};
+
+use crate::cloud::TestCloud;
+use crate::scenario::Scenario;
+
+/// What was seen so far.
+pub(crate) struct Watch {
+    scope: Scope,
+    /// Longer than Ready may stand after its app went down, while a daemon looks undisturbed.
+    patience: SignedDuration,
+    changes: u64,
+    services: BTreeMap<String, Seen>,
+    last_up: BTreeMap<String, Timestamp>,
+    ready: BTreeMap<AppId, bool>,
+    state: StateSnapshot,
+    /// Since when some daemon has been running; `None`: none is.
+    pub(crate) eyes_since: Option<Timestamp>,
+    /// Services that daemons scaled to nothing, or removed: when, whose, and since when they were wanted.
+    pub(crate) scaled_down: Vec<(Timestamp, String, Timestamp)>,
+}
+
+struct Seen {
+    created: Timestamp,
+    desired: u32,
+    raised: Timestamp,
+    owner: Option<Owner>,
+}
+
+#[derive(Clone)]
+struct Owner {
+    user: String,
+    app: String,
+}
+
+impl Watch {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let sweep = SignedDuration::try_from(scenario.intervals.sweep).unwrap();
+        let faulty = SignedDuration::from_mins(if scenario.trouble.mix.is_empty() { 0 } else { 20 });
+        Self {
+            scope: scenario.scope,
+            // A ready app is asked by every sweep whether it answers. A sweep may have just passed it, and
+            // one that meets faults may take long or see nothing.
+            patience: sweep * 2 + SignedDuration::from_mins(2) + faulty,
+            changes: u64::MAX,
+            services: BTreeMap::new(),
+            last_up: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            state: StateSnapshot::default(),
+            eyes_since: None,
+            scaled_down: Vec::new(),
+        }
+    }
+
+    /// Takes note of what a person did, so that no daemon is blamed for it.
+    pub(crate) fn forgive(&mut self, cloud: &TestCloud, now: Timestamp) {
+        self.look_at_services(&cloud.sim.world().services(), cloud, now);
+        self.scaled_down.retain(|(at, _, _)| *at != now);
+    }
+
+    /// Looks at everything; what is wrong, each with the promise it breaks.
+    pub(crate) async fn step(&mut self, cloud: &TestCloud, now: Timestamp) -> Vec<String> {
+        let world = cloud.sim.world();
+        let mut wrong: Vec<String> =
+            world.violations().into_iter().map(|what| format!("one-build-per-app: {what}")).collect();
+        let services = world.services();
+        let news = self.look_at_services(&services, cloud, now);
+        self.check_slots(&services, &mut wrong);
+        self.check_hosts(&services, &mut wrong);
+        let changes = cloud.changes();
+        if news || changes != self.changes {
+            self.changes = changes;
+            self.state = cloud.state().await;
+            self.check_claims(&services, &mut wrong);
+            self.check_turning_ready(now, &mut wrong);
+        }
+        self.check_ready(now, &mut wrong);
+        wrong
+    }
+
+    /// Follows services as they come, go and are scaled. Whether there is one that was not there before.
+    fn look_at_services(&mut self, services: &[ServiceView], cloud: &TestCloud, now: Timestamp) -> bool {
+        let mut news = false;
+        for service in services {
+            if service.up
+                && let Some(host) = &service.host
+            {
+                self.last_up.insert(host.clone(), now);
+            }
+            let known = self.services.get_mut(&service.name).filter(|seen| seen.created == service.created);
+            let Some(seen) = known else {
+                news = true;
+                let seen = Seen {
+                    created: service.created,
+                    desired: service.desired,
+                    raised: now,
+                    owner: owner(cloud, &service.name),
+                };
+                self.services.insert(service.name.clone(), seen);
+                continue;
+            };
+            if service.desired > 0 && seen.desired == 0 {
+                seen.raised = now;
+            }
+            if service.desired == 0 && seen.desired > 0 && service.status == ServiceStatus::Active {
+                let instance = service.instance.clone().unwrap_or_default();
+                self.scaled_down.push((now, instance, seen.raised));
+            }
+            seen.desired = service.desired;
+        }
+        news
+    }
+
+    fn check_slots(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
+        let mut taken: BTreeMap<String, &ServiceView> = BTreeMap::new();
+        for service in services.iter().filter(|service| service.status != ServiceStatus::Inactive) {
+            let Some(owner) = self.services.get(&service.name).and_then(|seen| seen.owner.as_ref()) else {
+                continue;
+            };
+            let slot = self.slot(owner).to_string();
+            if let Some(other) = taken.insert(slot.clone(), service)
+                && other.instance != service.instance
+            {
+                let both = [&other.instance, &service.instance];
+                wrong.push(format!("one-instance-per-user: {slot} has two live services, {both:?}"));
+            }
+        }
+    }
+
+    fn slot(&self, owner: &Owner) -> ClaimKey {
+        ClaimKey::slot(self.scope, &User::parse(&owner.user).unwrap(), &AppName::new(owner.app.as_str()))
+    }
+
+    fn check_hosts(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
+        let mut taken = BTreeMap::new();
+        for service in services.iter().filter(|service| service.status == ServiceStatus::Active) {
+            let Some(host) = &service.host else { continue };
+            if let Some(other) = taken.insert(host, service) {
+                let both = [&other.instance, &service.instance];
+                wrong.push(format!("unique-url: {host} has two live services, {both:?}"));
+            }
+        }
+    }
+
+    /// Whatever is live is covered by the claims of its app.
+    fn check_claims(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
+        for service in services.iter().filter(|service| service.status == ServiceStatus::Active) {
+            let (Some(host), Some(instance)) = (&service.host, &service.instance) else { continue };
+            let host = HostName::parse(host).unwrap();
+            let mut keys = vec![ClaimKey::host(&host), ClaimKey::resource(&ResourceName::for_host(&host))];
+            let owner = self.services.get(&service.name).and_then(|seen| seen.owner.as_ref());
+            keys.extend(owner.map(|owner| self.slot(owner)));
+            for key in keys {
+                let holder = self.state.claims.get(&key).map(|claim| claim.app.as_str());
+                if holder != Some(instance.as_str()) {
+                    let name = &service.name;
+                    let promise = if key.is_slot() { "one-instance-per-user" } else { "unique-url" };
+                    wrong.push(format!("{promise}: {name} of {instance} is live, and {key} is held by {holder:?}"));
+                }
+            }
+        }
+    }
+
+    /// An app is only called ready right after it was seen to work. An answer may be written a few retries
+    /// later, but not after the app has been down for longer.
+    fn check_turning_ready(&mut self, now: Timestamp, wrong: &mut Vec<String>) {
+        for memory in self.state.memories.values() {
+            let ready = memory.status.url.is_some();
+            let was = self.ready.insert(memory.id.clone(), ready).unwrap_or(false);
+            let condition = memory.status.condition(ConditionKind::Ready);
+            if ready != condition.is_some_and(|condition| condition.status == Truth::True) {
+                wrong.push(format!("honest-status: {} has a URL without Ready, or the reverse", memory.id));
+            }
+            if !ready || was {
+                continue;
+            }
+            let host = memory.status.host_name.clone().unwrap_or_default();
+            let up = self.last_up.get(&host);
+            let limit = SignedDuration::from_mins(3).max(self.patience - SignedDuration::from_mins(4));
+            if up.is_none_or(|up| now.duration_since(*up) > limit) {
+                wrong.push(format!("honest-status: {} became Ready, but was last up at {up:?}", memory.id));
+            }
+        }
+    }
+
+    /// Ready does not outlast the app for longer than it takes to notice. While no daemon runs, nobody can.
+    fn check_ready(&self, now: Timestamp, wrong: &mut Vec<String>) {
+        let Some(eyes) = self.eyes_since else { return };
+        for memory in self.state.memories.values().filter(|memory| memory.status.url.is_some()) {
+            let host = memory.status.host_name.clone().unwrap_or_default();
+            let up = self.last_up.get(&host).copied().unwrap_or(Timestamp::MIN);
+            if now.duration_since(up.max(eyes)) > self.patience {
+                wrong.push(format!("honest-status: {} is called Ready, and was last up at {up}", memory.id));
+            }
+        }
+    }
+}
+
+/// Whose service it is: what the newest build that may have made it was told.
+fn owner(cloud: &TestCloud, name: &str) -> Option<Owner> {
+    let builds = cloud.sim.world().builds();
+    let makers = builds.iter().filter(|build| {
+        build.applied.is_some()
+            && build.action.as_deref() == Some("apply")
+            && build.environment.get("RESOURCE_NAME").is_some_and(|made| made == name)
+    });
+    let maker = makers.max_by_key(|build| build.applied)?;
+    let (user, app) = (maker.environment.get("USER_ID")?, maker.environment.get("APP")?);
+    Some(Owner { user: user.clone(), app: app.clone() })
+}

@@ -1,0 +1,146 @@
+//! What should become of a row, worked out a second time and independently of the planner: from what the
+//! portal wrote and when, and the schedules. The daemon may notice a write late and its clock may be wrong,
+//! so the answer is a set: what would be right for some delay and some error of its clock.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use lamplighter::model::row::Desired;
+
+use crate::row::{Broken, RowSpec};
+
+/// What the portal wrote about one app, in order.
+pub(crate) type Writes = Vec<(Timestamp, Option<RowSpec>)>;
+
+/// How far `keepUntil` may put off the end of the day: the default of `policy.keep_max`.
+const KEEP_MAX: SignedDuration = SignedDuration::from_hours(72);
+
+/// After how long at the latest a daemon has noticed a write, if one is running.
+const NOTICED_AFTER: [SignedDuration; 4] = [
+    SignedDuration::ZERO,
+    SignedDuration::from_secs(90),
+    SignedDuration::from_mins(20),
+    SignedDuration::from_mins(80),
+];
+
+/// Every level that could be right at `now`.
+pub(crate) fn levels(writes: &Writes, now: Timestamp, skew: SignedDuration) -> BTreeSet<Desired> {
+    let mut found = BTreeSet::new();
+    for lag in NOTICED_AFTER {
+        for skew in [SignedDuration::ZERO, skew, -skew] {
+            found.insert(level(writes, now, lag, skew));
+        }
+    }
+    found
+}
+
+/// Whether at some time from `since` to `until` it could have been right to have no more than `most` of it.
+pub(crate) fn may_have_been(
+    writes: &Writes,
+    most: Desired,
+    since: Timestamp,
+    until: Timestamp,
+    skew: SignedDuration,
+) -> bool {
+    let written = writes.iter().map(|(at, _)| *at).filter(|at| (since..=until).contains(at));
+    let moments = written.flat_map(|at| [at - SignedDuration::from_millis(1), at]).chain([since, until]);
+    moments.into_iter().any(|at| levels(writes, at, skew).into_iter().any(|level| level <= most))
+}
+
+/// Whether what the last write means depends on what was accepted before it, so that no one answer is right.
+pub(crate) fn is_open(writes: &Writes) -> bool {
+    matches!(writes.last(), Some((_, Some(row))) if row.broken.is_some())
+}
+
+#[derive(Default)]
+struct Known {
+    last: Option<RowSpec>,
+    requested: Option<Timestamp>,
+    accepted: Option<RowSpec>,
+    stop: Option<Desired>,
+    gone: bool,
+}
+
+fn level(writes: &Writes, now: Timestamp, lag: SignedDuration, skew: SignedDuration) -> Desired {
+    let mut known = Known::default();
+    for (at, row) in writes {
+        let seen = *at + lag;
+        if seen > now {
+            break;
+        }
+        known.time_passes(seen + skew);
+        known.reads(row.as_ref(), seen + skew);
+    }
+    known.time_passes(now + skew);
+    let Some(accepted) = known.accepted.filter(|_| !known.gone) else {
+        return Desired::Destroyed;
+    };
+    known.stop.map_or(accepted.desired, |stop| stop.min(accepted.desired))
+}
+
+impl Known {
+    fn reads(&mut self, row: Option<&RowSpec>, now: Timestamp) {
+        self.gone = row.is_none();
+        let Some(row) = row else { return };
+        if self.last.as_ref().is_none_or(|last| !last.asks_as(row)) {
+            self.last = Some(row.clone());
+            self.requested = Some(row.requested_at.map_or(now, |asked| asked.min(now)));
+            self.stop = None;
+        }
+        if row.broken.is_none() {
+            self.accepted = Some(row.clone());
+            return;
+        }
+        if let Some(accepted) = &mut self.accepted {
+            accepted.desired = row.legible_desired().map_or(accepted.desired, |new| new.min(accepted.desired));
+            accepted.expires_at = row.expires_at.or(accepted.expires_at);
+            if row.broken != Some(Broken::KeepIsNoTime) {
+                accepted.keep_until = row.keep_until.or(accepted.keep_until);
+            }
+        }
+    }
+
+    /// A stop that has come due stays until the next request.
+    fn time_passes(&mut self, now: Timestamp) {
+        let (Some(accepted), Some(requested)) = (&self.accepted, self.requested) else { return };
+        let kept = accepted
+            .keep_until
+            .is_some_and(|until| until.min(requested + KEEP_MAX) > now && self.stop.is_none());
+        let mut due = None;
+        if let Some((boundary, stop)) = latest_boundary(accepted, now)
+            && requested < boundary
+            && !kept
+        {
+            due = Some(stop);
+        }
+        if accepted.expires_at.is_some_and(|at| at <= now) {
+            due = Some(Desired::Destroyed);
+        }
+        self.stop = match (self.stop, due) {
+            (Some(old), Some(new)) => Some(old.min(new)),
+            (old, new) => old.or(new),
+        };
+    }
+}
+
+/// The latest end of an app's day: at 19:00, or on weekdays at 18:30.
+fn latest_boundary(row: &RowSpec, now: Timestamp) -> Option<(Timestamp, Desired)> {
+    let (zone, hour, minute, every_day, stop) = match row.app {
+        "shop" | "desk" => ("Europe/Berlin", 19, 0, true, Desired::Destroyed),
+        "wiki" => ("America/New_York", 18, 30, false, Desired::Suspended),
+        _ => return None,
+    };
+    let zone = TimeZone::get(row.zone.unwrap_or(zone)).unwrap();
+    let mut day = now.to_zoned(zone.clone()).date();
+    for _ in 0..8 {
+        let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+        let boundary = day.at(hour, minute, 0, 0).to_zoned(zone.clone()).unwrap().timestamp();
+        if boundary <= now && (every_day || !weekend) {
+            return Some((boundary, stop));
+        }
+        day -= 1.day();
+    }
+    None
+}
