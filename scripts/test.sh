@@ -5,13 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 stage() {
-  local name=$1 began=$SECONDS
+  local name=$1 TIMEFORMAT="== $1: %0R s (%0U s of processor time)"
   shift
   echo "== $name"
-  if "$@"; then
-    echo "== $name: $((SECONDS - began)) s"
-  else
-    echo "== $name: FAILED after $((SECONDS - began)) s" >&2
+  if ! time "$@"; then
+    echo "== $name: FAILED" >&2
     exit 1
   fi
 }
