@@ -33,7 +33,7 @@ cargo_test() {
 stage 'python tools' scripts/venv.sh
 stage 'node modules' scripts/portal.sh
 stage 'scripts' scripts/lint.sh
-stage 'cargo fmt' cargo fmt --all --check
+stage 'cargo fmt' cargo fmt --all --check -- -l
 stage 'cargo clippy' cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 stage 'cargo check, without dev' check_without_dev
 stage 'cargo deny' scripts/deny.sh --if-there

@@ -68,7 +68,9 @@ impl Call {
     /// Whether it may change more than the database, which keeps itself.
     pub(crate) fn changes_the_world(&self) -> bool {
         let of_the_world = matches!(self.service, Service::CodeBuild | Service::Ecs | Service::Elb);
-        let looks = ["BatchGet", "Describe", "List"].iter().any(|verb| self.operation.starts_with(verb));
+        let looks = ["BatchGet", "Describe", "List"]
+            .iter()
+            .any(|verb| self.operation.starts_with(verb));
         of_the_world && !looks
     }
 }
