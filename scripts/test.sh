@@ -5,13 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 stage() {
-  local name=$1 began=$SECONDS
+  local name=$1 TIMEFORMAT="== $1: %0R s (%0U s of processor time)"
   shift
   echo "== $name"
-  if "$@"; then
-    echo "== $name: $((SECONDS - began)) s"
-  else
-    echo "== $name: FAILED after $((SECONDS - began)) s" >&2
+  if ! time "$@"; then
+    echo "== $name: FAILED" >&2
     exit 1
   fi
 }
@@ -35,7 +33,7 @@ cargo_test() {
 stage 'python tools' scripts/venv.sh
 stage 'node modules' scripts/portal.sh
 stage 'scripts' scripts/lint.sh
-stage 'cargo fmt' cargo fmt --all --check
+stage 'cargo fmt' cargo fmt --all --check -- -l
 stage 'cargo clippy' cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 stage 'cargo check, without dev' check_without_dev
 stage 'cargo deny' scripts/deny.sh --if-there

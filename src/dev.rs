@@ -11,7 +11,7 @@ use std::future::Future;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -104,10 +104,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let sim = simulated_aws(&options, app_port)?;
     let (stop, stopped) = watch::channel(false);
     let simulator = on_its_own_thread(&sim, aws, stopped)?;
-    let keeper = options
-        .data
-        .as_ref()
-        .map(|folder| tokio::spawn(keep(sim.clone(), world_file(folder))));
+    let keeper = options.data.as_deref().map(|folder| Arc::new(Keeper::of(folder)));
+    if let Some(keeper) = keeper.clone() {
+        sim.keep_with(move |sim| keeper.save_or_say(sim));
+    }
 
     let config = catalogue::config(app_port, options.speed, options.builds);
     let ended = daemon(
@@ -119,14 +119,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     )
     .await;
 
-    if let Some(keeper) = keeper {
-        keeper.abort();
-    }
     let _ = stop.send(true);
     // The thread ends by itself; waiting for it must not block the runtime's worker.
     let _ = tokio::task::spawn_blocking(move || simulator.join()).await;
-    if let Some(folder) = &options.data {
-        save(&sim, &world_file(folder))?;
+    if let Some(keeper) = keeper {
+        keeper.save(&sim)?;
     }
     ended
 }
@@ -237,24 +234,45 @@ fn world_file(folder: &Path) -> PathBuf {
     folder.join("world.json")
 }
 
-/// Keeps the simulated AWS on disk while it runs, so that a killed process loses little of it.
-async fn keep(sim: SimCloud, file: PathBuf) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        if let Err(error) = save(&sim, &file) {
+/// Keeps the simulated AWS in a file. Whatever it does by itself it does again after a restart, at the times
+/// that are written down; so it is enough to keep what callers did.
+struct Keeper {
+    file: PathBuf,
+    writing: Mutex<()>,
+}
+
+impl Keeper {
+    fn of(folder: &Path) -> Self {
+        Self {
+            file: world_file(folder),
+            writing: Mutex::default(),
+        }
+    }
+
+    fn save_or_say(&self, sim: &SimCloud) {
+        if let Err(error) = self.save(sim) {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "the simulated AWS could not be kept"
             );
         }
     }
+
+    fn save(&self, sim: &SimCloud) -> anyhow::Result<()> {
+        // Looked at inside, so that an older world never replaces a newer one.
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = serde_json::to_vec(&sim.snapshot())?;
+        replace(&self.file, &bytes)
+    }
 }
 
-fn save(sim: &SimCloud, file: &Path) -> anyhow::Result<()> {
-    let bytes = serde_json::to_vec(&sim.snapshot())?;
-    let fresh = file.with_extension("json.new");
-    std::fs::write(&fresh, bytes).with_context(|| format!("cannot write {}", fresh.display()))?;
-    std::fs::rename(&fresh, file).with_context(|| format!("cannot write {}", file.display()))
+/// Writes beside and renames, so that whoever reads it never finds half of it.
+fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut fresh = file.as_os_str().to_owned();
+    fresh.push(".new");
+    std::fs::write(&fresh, bytes)
+        .and_then(|()| std::fs::rename(&fresh, file))
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 async fn write_examples(cloud: &Cloud) -> anyhow::Result<()> {
@@ -295,7 +313,9 @@ async fn announce(options: Options, addresses: Addresses, apps: Vec<String>, clo
         example: options.example,
     }));
     if let Some(file) = &options.ready_file
-        && let Err(error) = write_ready_file(file, &addresses)
+        && let Err(error) = serde_json::to_vec(&addresses)
+            .map_err(Into::into)
+            .and_then(|bytes| replace(file, &bytes))
     {
         tracing::error!(
             error = format!("{error:#}"),
@@ -308,14 +328,6 @@ async fn announce(options: Options, addresses: Addresses, apps: Vec<String>, clo
             Err(error) => tracing::error!(error = format!("{error:#}"), "there is no example"),
         }
     }
-}
-
-fn write_ready_file(file: &Path, addresses: &Addresses) -> anyhow::Result<()> {
-    // Written beside and renamed, so that whoever waits for it never reads half of it.
-    let fresh = file.with_extension("new");
-    std::fs::write(&fresh, serde_json::to_vec(addresses)?)?;
-    std::fs::rename(&fresh, file)?;
-    Ok(())
 }
 
 async fn follow_examples(cloud: &Cloud) {

@@ -1,7 +1,7 @@
 //! The way of one request through the cloud: time passes, faults are drawn, the call takes effect (or not, or
 //! twice, or later), and the caller sees an answer (or not).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,7 +27,11 @@ pub struct SimCloud {
 
 pub(crate) struct Shared {
     sim: Mutex<Sim>,
+    keep: OnceLock<Box<Keep>>,
 }
+
+/// What is done with a world that a call has changed.
+pub(crate) type Keep = dyn Fn(&SimCloud) + Send + Sync;
 
 /// SDK clients print their configuration when they are traced, and with it this cloud; the world is too large for it.
 impl std::fmt::Debug for Shared {
@@ -59,6 +63,7 @@ impl SimCloud {
         Self {
             shared: Arc::new(Shared {
                 sim: Mutex::new(Sim::new(config, state)),
+                keep: OnceLock::new(),
             }),
         }
     }
@@ -98,6 +103,12 @@ impl SimCloud {
         Faults::new(Arc::clone(&self.shared))
     }
 
+    /// Has `keep` called after every call that may have changed the world, before that call is answered: what a
+    /// caller was told is then never forgotten by a cloud that is restored. Only the first `keep` counts.
+    pub fn keep_with(&self, keep: impl Fn(&Self) + Send + Sync + 'static) {
+        let _ = self.shared.keep.set(Box::new(keep));
+    }
+
     /// The database behind this cloud.
     pub fn database(&self) -> dynoxide::Database {
         let (sim, _) = self.shared.now();
@@ -122,7 +133,14 @@ impl SimCloud {
                 sim.ledger.note(now, &format!("refused a request: {why}"));
                 Reply::Response(sim.answer(service, "Unknown", Err(error)).into_response())
             }
-            Incoming::Aws(call) => self.call(call).await,
+            Incoming::Aws(call) => {
+                let changes = call.changes_the_world();
+                let reply = self.call(call).await;
+                if changes && let Some(keep) = self.shared.keep.get() {
+                    keep(self);
+                }
+                reply
+            }
         }
     }
 

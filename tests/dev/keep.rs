@@ -70,7 +70,7 @@ fn a_kill_in_the_middle_of_a_build_costs_no_app() {
     let data = scratch.file("data");
     let data = data.to_str().expect("a path of letters");
     let arguments = ["--speed", "50", "--data", data];
-    for (round, pause_millis) in [0, 150, 400, 1000, 2000].into_iter().enumerate() {
+    for (round, pause_millis) in [0, 150, 300, 600, 1000, 2000].into_iter().enumerate() {
         let id = format!("round-{round}");
         let mut dev = Dev::start(&scratch, &arguments);
         dev.tables()
@@ -79,7 +79,7 @@ fn a_kill_in_the_middle_of_a_build_costs_no_app() {
         dev.program.stop(Signal::Kill);
     }
     let dev = Dev::start(&scratch, &arguments);
-    for round in 0..5 {
+    for round in 0..6 {
         dev.tables().until(&format!("round-{round}"), "Ready");
     }
     dev.ends_well(Signal::Terminate);

@@ -64,6 +64,15 @@ impl Call {
     pub(crate) fn name(&self) -> String {
         format!("{}.{}", self.service.name(), self.operation)
     }
+
+    /// Whether it may change more than the database, which keeps itself.
+    pub(crate) fn changes_the_world(&self) -> bool {
+        let of_the_world = matches!(self.service, Service::CodeBuild | Service::Ecs | Service::Elb);
+        let looks = ["BatchGet", "Describe", "List"]
+            .iter()
+            .any(|verb| self.operation.starts_with(verb));
+        of_the_world && !looks
+    }
 }
 
 /// What a request turned out to be.
