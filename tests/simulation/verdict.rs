@@ -166,6 +166,13 @@ impl Scene<'_> {
                 service.name, service.status
             ));
         }
+        let row_gone = matches!(self.portal[id].last(), Some((_, None)));
+        if row_gone
+            && self.scenario.memory_retention < SignedDuration::from_hours(1)
+            && self.memory(id).is_some()
+        {
+            return Some("is gone with its row and is still remembered".to_owned());
+        }
         let phase = self.phase(id);
         (!matches!(phase, Phase::Destroyed | Phase::Refused))
             .then(|| format!("should be gone and is {phase}"))
