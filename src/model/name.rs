@@ -156,6 +156,13 @@ impl HostName {
         }
     }
 
+    /// Whether the name lies below `domain`, at whatever depth. A domain does not lie below itself.
+    pub fn is_below(&self, domain: &str) -> bool {
+        self.0
+            .strip_suffix(domain)
+            .is_some_and(|rest| domain.is_empty() || (rest.len() > 1 && rest.ends_with('.')))
+    }
+
     /// Makes a host name of three words and the app, below `domain`. Equal entropy gives an equal name.
     pub fn generate(entropy: Entropy, app: &AppName, domain: &str) -> Self {
         let mut words = String::new();
@@ -245,6 +252,20 @@ mod tests {
         let name = ResourceName::for_host(&host("brave-sunny-otter-shop.apps.example.com"));
         assert!(name.as_str().len() <= 32, "{name}");
         assert!(name.as_str().starts_with("brave-sunny-otter-shop-"), "{name}");
+    }
+
+    #[test]
+    fn a_host_lies_below_a_domain_by_whole_labels() {
+        for (name, below) in [
+            ("a.apps.example.com", true),
+            ("a.b.apps.example.com", true),
+            ("apps.example.com", false),
+            ("evilapps.example.com", false),
+            ("apps.example.com.evil.net", false),
+            ("localhost", false),
+        ] {
+            assert_eq!(host(name).is_below("apps.example.com"), below, "{name}");
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
     let keep_until = clamp_keep(draft, row, &mut intake);
     match accept(draft, row, request) {
         Ok(accepted) => {
-            start_afresh(draft, &accepted.request);
+            start_afresh(draft, &accepted);
             draft.memory.accepted = Some(Accepted {
                 keep_until,
                 ..accepted
@@ -89,10 +89,19 @@ fn note_request(draft: &mut Draft<'_>, row: &Row) -> Request {
 
 /// A new request that can be carried out starts afresh: failures, refusals and stops were about the one
 /// before. One that cannot changes nothing: a mistake in a row lights no app that its day's end put out.
-fn start_afresh(draft: &mut Draft<'_>, request: &Request) {
-    let accepted = draft.memory.accepted.as_ref();
-    if accepted.is_some_and(|accepted| accepted.request == *request) {
+fn start_afresh(draft: &mut Draft<'_>, accepted: &Accepted) {
+    let known = draft.memory.accepted.as_ref();
+    if known.is_some_and(|known| known.request == accepted.request) {
         return;
+    }
+    // Whoever asks again for an app that missed its deadline gets it applied anew, even in the same words:
+    // that mends what no look of ours can see, such as a listener rule that somebody deleted.
+    let missed = |since| draft.now >= later(since, draft.policy.timing.ready_deadline);
+    if accepted.desired == Desired::Running
+        && draft.memory.unready_since.is_some_and(missed)
+        && let Some(deployment) = &mut draft.memory.deployment
+    {
+        deployment.complete = false;
     }
     draft.memory.failures = None;
     draft.memory.refused_since = None;
@@ -158,6 +167,9 @@ fn accept(draft: &Draft<'_>, row: &Row, request: Request) -> Result<Accepted, Ve
     });
     let parameters = entry.map(|entry| check_parameters(entry, &row.parameters, &mut problems));
     check_identity(draft, row, &mut problems);
+    if let Some(entry) = entry {
+        check_domain(draft, row, entry, &mut problems);
+    }
     let (Some(entry), Some(parameters), Some(user), Some(desired), true) =
         (entry, parameters, &row.user, row.desired, problems.is_empty())
     else {
@@ -252,6 +264,22 @@ fn check_identity(draft: &Draft<'_>, row: &Row, problems: &mut Vec<Problem>) {
     if row.host_name.as_ref().is_some_and(|host| *host != held.host_name) {
         changed("hostName", held.host_name.as_str());
     }
+}
+
+/// A host name lies below its catalogue entry's domain: whoever writes rows must not be able to send the
+/// health probe to any other host, nor have a name that another's DNS answers. An app keeps the name that it
+/// holds where the configuration has moved on to another domain.
+fn check_domain(draft: &Draft<'_>, row: &Row, entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
+    let Some(host) = &row.host_name else { return };
+    let held = draft.memory.holding.as_ref();
+    if host.is_below(&entry.domain) || held.is_some_and(|holding| holding.identity.host_name == *host) {
+        return;
+    }
+    problems.push(Problem::new(
+        "hostName",
+        format!("{} is not below {}", quoted(host.as_str()), quoted(&entry.domain)),
+        format!("use a name that ends with .{}, or leave it out", entry.domain),
+    ));
 }
 
 /// The row's host name; else the one this app has already, if owner and app are the same; else a new one.

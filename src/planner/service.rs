@@ -29,7 +29,7 @@ fn to_its_tasks(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
         Observed::Present(service) => service,
     };
     draft.memory.service_absent_since = None;
-    if let Some(step) = not_ours(draft, service) {
+    if let Some(step) = not_ours(draft, service, Phase::Starting) {
         return Some(step);
     }
     if service.draining {
@@ -64,7 +64,7 @@ pub(super) fn suspend(draft: &mut Draft<'_>, wish: &Wish) -> Step {
         let message = format!("{} It has no service; resuming makes one.", wish.because);
         return Step::wait(Phase::Suspended, "Suspended", message, Requeue::Sweep);
     };
-    if let Some(step) = not_ours(draft, service) {
+    if let Some(step) = not_ours(draft, service, Phase::Suspending) {
         return step;
     }
     if service.draining {
@@ -124,7 +124,7 @@ fn missing(draft: &mut Draft<'_>, wish: &Wish, deployed_at: jiff::Timestamp) -> 
 }
 
 /// A service of our exact name that carries another app's tag is never touched.
-fn not_ours(draft: &Draft<'_>, service: &Service) -> Option<Step> {
+fn not_ours(draft: &Draft<'_>, service: &Service, phase: Phase) -> Option<Step> {
     let owner = service
         .instance_id
         .as_ref()
@@ -134,12 +134,7 @@ fn not_ours(draft: &Draft<'_>, service: &Service) -> Option<Step> {
         service.name,
         quoted(owner.as_str())
     );
-    Some(Step::wait(
-        Phase::Starting,
-        "ServiceNotOurs",
-        message,
-        Requeue::Sweep,
-    ))
+    Some(Step::wait(phase, "ServiceNotOurs", message, Requeue::Sweep))
 }
 
 fn scale(blueprint: &Blueprint, service: &Service, tasks: u32, phase: Phase) -> Step {

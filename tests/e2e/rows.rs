@@ -86,6 +86,8 @@ fn optional_attributes() -> Vec<Case> {
         with("shell-host", "hostName", s("$(reboot).localhost"), &["is not a lower-case DNS name", "or leave it out"]),
         with("upper-host", "hostName", s("Shop.localhost"), &["is not a lower-case DNS name"]),
         with("binary-host", "hostName", B(Blob::new([0, 159])), &["hostName is binary, not a string"]),
+        with("metadata-host", "hostName", s("169.254.169.254"), &["hostName \"169.254.169.254\" is not below \"localhost\"", "ends with .localhost"]),
+        with("other-domain", "hostName", s("shop.localhost.evil.example"), &["is not below", "or leave it out"]),
         with("long-host", "hostName", s("a.".repeat(200)), &["is longer than 253 characters"]),
         with("lines-reason", "keepReason", s("a\r\nSet-Cookie: b"), &["keepReason", "holds control characters"]),
         with("long-by", "requestedBy", s("x".repeat(257)), &["requestedBy", "is longer than 256 characters"]),

@@ -1,6 +1,10 @@
 //! Lives of an app, told pass by pass. The golden files are what a person reviews; here is only what happens.
 
 use jiff::SignedDuration;
+use lamplighter::model::claim::Scope;
+use lamplighter::model::name::AppId;
+use lamplighter::model::observed::{Probe, StoppedTask};
+use lamplighter::model::policy::Admission;
 use lamplighter::model::status::Phase;
 use serde_json::json;
 
@@ -235,6 +239,143 @@ fn what_cannot_be_looked_at_only_waits() {
             tale.blind(&[sense]).pass();
         }
         tale.blind(&[]).pass();
+    });
+}
+
+#[test]
+fn an_app_that_never_works_is_given_up_and_applied_anew_when_asked_for_again() {
+    tell("crash_loop", |tale| {
+        tale.note("its container exits at once");
+        tale.world.targets_heal = false;
+        tale.world.probe = Probe::Failed("HTTP 503 Service Unavailable".to_owned());
+        tale.world.stopped_task = Some(StoppedTask {
+            stopped_at: Some("2026-11-20T10:05:00Z".parse().unwrap()),
+            code: "EssentialContainerExited".to_owned(),
+            reason: "Essential container in task exited: DATABASE_URL is not set".to_owned(),
+        });
+        tale.write(row("shop")).until(Phase::Failed);
+        tale.note("it is mended, and asked for again in the same words");
+        tale.world.targets_heal = true;
+        tale.world.probe = Probe::Answered;
+        tale.world.stopped_task = None;
+        tale.change(&json!({"generation": 2})).until(Phase::Ready);
+    });
+    tell("never_answers", |tale| {
+        tale.write(row("plain")).soon(Phase::Ready);
+        tale.note("somebody deletes the listener rule, which nobody told us about");
+        tale.world.probe = Probe::Failed("HTTP 503 Service Unavailable".to_owned());
+        tale.until(Phase::Failed);
+        tale.note("suspending it needs no build, and neither does asking for it a little later");
+        tale.change(&json!({"desired": "Suspended"}))
+            .until(Phase::Suspended);
+        tale.change(&json!({"desired": "Running"}))
+            .until_reason("NotAnswering");
+    });
+}
+
+#[test]
+fn a_new_spec_is_built_beside_what_runs_and_the_same_spec_never() {
+    tell("another_size", |tale| {
+        tale.write(row("plain")).soon(Phase::Ready);
+        tale.note("asked for again, in the same words: nothing to build");
+        tale.change(&json!({"generation": 2})).pass();
+        tale.change(&json!({"generation": 3, "parameters": {"SIZE": "large"}}))
+            .until(Phase::Ready);
+    });
+    tell("second_thoughts", |tale| {
+        tale.write(row("plain")).until_reason("BuildRunning");
+        tale.note("the build is past its gate when something else is asked");
+        tale.wait(SignedDuration::from_secs(20)).pass();
+        tale.change(&json!({"generation": 2, "parameters": {"SIZE": "large"}}))
+            .until(Phase::Ready);
+    });
+}
+
+#[test]
+fn sleep_and_waking_need_no_build() {
+    tell("nap", |tale| {
+        tale.write(row("night")).soon(Phase::Ready);
+        tale.change(&json!({"desired": "Suspended", "generation": 2}))
+            .until(Phase::Suspended);
+        tale.note("somebody starts a task");
+        tale.world.service().desired = 1;
+        tale.pass().until(Phase::Suspended);
+        tale.change(&json!({"desired": "Running", "generation": 3}))
+            .until(Phase::Ready);
+        let text = builds(&tale.world);
+        tale.note(&text);
+    });
+    tell("nothing_to_suspend", |tale| {
+        let mut asleep = row("night");
+        asleep["desired"] = json!("Suspended");
+        tale.write(asleep).run(mins(2));
+        tale.change(&json!({"desired": "Running", "generation": 2}))
+            .until(Phase::Ready);
+    });
+}
+
+#[test]
+fn a_full_line_is_told_and_waited_for() {
+    tell("line", |tale| {
+        tale.world.admission = Admission::Waiting {
+            place: 3,
+            reason: "2 of 2 builds run".to_owned(),
+            until: "2026-11-20T10:01:00Z".parse().unwrap(),
+        };
+        tale.note("two builds of others run");
+        tale.write(row("plain")).pass();
+        tale.wait_until("2026-11-20T10:01:00Z");
+        tale.note("the line is gone");
+        tale.world.admission = Admission::Granted;
+        tale.until(Phase::Ready);
+    });
+}
+
+#[test]
+fn with_a_slot_for_each_app_a_user_may_have_one_of_each() {
+    tell("user_app_scope", |tale| {
+        tale.world.policy.scope = Scope::UserApp;
+        tale.note("one app of each kind for each user");
+        tale.taken("slot#ann#wiki");
+        tale.write(row("plain")).until(Phase::Ready);
+        tale.note("and no two of a kind");
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}))
+            .soon(Phase::Destroyed);
+        tale.taken("slot#ann#plain");
+        tale.change(&json!({"desired": "Running", "generation": 3}))
+            .until(Phase::Refused);
+    });
+}
+
+#[test]
+fn a_host_name_outside_the_domain_is_refused() {
+    tell("foreign_host", |tale| {
+        let mut foreign = row("plain");
+        foreign["hostName"] = json!("169.254.169.254");
+        tale.write(foreign).pass();
+        tale.change(&json!({"hostName": "a.example.com"}))
+            .soon(Phase::Ready);
+        tale.note("the catalogue moves to another domain: what is held is kept");
+        for entry in tale.world.policy.catalogue.values_mut() {
+            "example.org".clone_into(&mut entry.domain);
+        }
+        tale.change(&json!({"generation": 2})).pass();
+        tale.change(&json!({"generation": 3, "desired": "Destroyed"}))
+            .soon(Phase::Destroyed);
+        tale.change(&json!({"generation": 4, "desired": "Running"}))
+            .pass();
+    });
+}
+
+#[test]
+fn a_service_of_our_name_with_another_tag_is_left_alone() {
+    tell("not_ours", |tale| {
+        tale.write(row("plain")).soon(Phase::Ready);
+        tale.note("somebody gives its service another owner");
+        tale.world.service().owner = AppId::from_key("a2").unwrap();
+        tale.pass();
+        tale.change(&json!({"desired": "Suspended", "generation": 2}))
+            .pass();
     });
 }
 

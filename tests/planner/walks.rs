@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::checks;
-use crate::world::{Fault, Pass, Script, Sense, World};
+use crate::world::{Fault, Pass, SWEEP, Script, Sense, World};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -221,8 +221,8 @@ impl Pace {
         match pass.plan.requeue {
             Requeue::Progress | Requeue::Sweep => by * factor,
             Requeue::Now => by,
-            // A refused row is looked at again every half minute.
-            Requeue::At(_) => by.max(SignedDuration::from_secs(1) * factor),
+            // At that time, unless a sweep comes first; and a refused row is looked at every half minute.
+            Requeue::At(_) => by.min(SWEEP * factor).max(SignedDuration::from_secs(1) * factor),
         }
     }
 }

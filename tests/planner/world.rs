@@ -27,7 +27,7 @@ use crate::checks;
 /// How long passes that follow up at once, glances and sweeps are apart.
 const FOLLOW_UP: SignedDuration = SignedDuration::from_secs(1);
 const GLANCE: SignedDuration = SignedDuration::from_secs(5);
-const SWEEP: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const SWEEP: SignedDuration = SignedDuration::from_secs(60);
 
 /// The phases of a build, in seconds after its start.
 const PROVISIONING: i64 = 5;

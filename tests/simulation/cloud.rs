@@ -82,6 +82,11 @@ pub(crate) fn tasks_of(app: &str) -> u32 {
     if app == "blog" { 2 } else { 1 }
 }
 
+/// Whether the catalogue names the target group of an app: as the configuration above says.
+pub(crate) fn has_target_group(app: &str) -> bool {
+    matches!(app, "shop" | "blog")
+}
+
 /// After how many failed deployments an app stalls: as the configuration above says.
 pub(crate) const MAX_ATTEMPTS: usize = 3;
 

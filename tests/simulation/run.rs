@@ -1,7 +1,7 @@
 //! Runs one seed: the story is told, the daemons live and die, and every oracle is asked.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -108,6 +108,8 @@ struct Story {
     lives: u64,
     portal: Portal,
     watch: Watch,
+    /// Services whose target group somebody detached.
+    detached: BTreeSet<String>,
     told: Vec<String>,
     wrong: Vec<String>,
     tally: Tally,
@@ -132,6 +134,7 @@ impl Story {
             lives: 0,
             portal: Portal::new(),
             watch,
+            detached: BTreeSet::new(),
             told: Vec::new(),
             wrong: Vec::new(),
             tally: Tally::default(),
@@ -198,7 +201,8 @@ impl Story {
                 return false;
             }
             let now = self.clock.now();
-            let wrong = verdict::converged(&self.scenario, &self.cloud, &self.portal, now).await;
+            let wrong =
+                verdict::converged(&self.scenario, &self.cloud, &self.portal, &self.detached, now).await;
             if wrong.is_empty() {
                 // What is counted as done by now may still have to be written down.
                 return self.pass_until(now + SETTLING_STEP).await;
@@ -379,7 +383,10 @@ impl Story {
         match what {
             Meddling::Scale(count) => world.set_desired_count(cluster, name, count),
             Meddling::DeleteService => world.delete_service(cluster, name),
-            Meddling::DetachTargetGroup => world.detach_target_group(name),
+            Meddling::DetachTargetGroup => {
+                self.detached.insert(name.to_owned());
+                world.detach_target_group(name);
+            }
             Meddling::KillTasks => world.kill_tasks(cluster, name),
             Meddling::StopBuild => {}
         }

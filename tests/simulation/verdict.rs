@@ -1,6 +1,6 @@
 //! Oracles that are asked at the end, when everybody has been quiet for long enough.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::cloud::StateSnapshot;
@@ -9,7 +9,7 @@ use lamplighter::model::row::Desired;
 use lamplighter::model::status::Phase;
 use simcloud::{BuildStatus, BuildView, ServiceStatus, ServiceView};
 
-use crate::cloud::{MAX_ATTEMPTS, TestCloud, tasks_of};
+use crate::cloud::{MAX_ATTEMPTS, TestCloud, has_target_group, tasks_of};
 use crate::row::{Broken, RowSpec};
 use crate::scenario::Scenario;
 use crate::watch::Watch;
@@ -23,6 +23,7 @@ pub(crate) async fn converged(
     scenario: &Scenario,
     cloud: &TestCloud,
     portal: &Portal,
+    detached: &BTreeSet<String>,
     now: Timestamp,
 ) -> Vec<String> {
     let world = cloud.sim.world();
@@ -33,6 +34,7 @@ pub(crate) async fn converged(
         groups: world.target_groups(),
         state: cloud.state().await,
         portal,
+        detached,
         now,
     };
     let mut wrong = Vec::new();
@@ -57,6 +59,8 @@ struct Scene<'a> {
     groups: Vec<String>,
     state: StateSnapshot,
     portal: &'a Portal,
+    /// Services whose target group somebody detached.
+    detached: &'a BTreeSet<String>,
     now: Timestamp,
 }
 
@@ -129,6 +133,12 @@ impl Scene<'_> {
                     .filter(|build| build.action.as_deref() == Some("apply"));
                 let few = tries.count() < MAX_ATTEMPTS;
                 few.then(|| "gave up without having tried often enough".to_owned())
+            }
+            // Without a target group in the catalogue nobody can see that it is detached. What is left is to say
+            // that the app does not answer, until it is asked for again.
+            (Phase::Failed, "NotAnswering") if !has_target_group(row.app) => {
+                let detached = self.services_of(id).any(|s| self.detached.contains(&s.name));
+                (!detached).then(|| "does not answer for no reason".to_owned())
             }
             (phase, reason) => Some(format!("should be up and is {phase} ({reason})")),
         }
@@ -205,10 +215,10 @@ impl Scene<'_> {
                 .any(|service| service.name == *group && service.status == ServiceStatus::Active);
             // A stalled or suspended app may have lost its service and not its target group.
             let held = self.state.memories.values().any(|memory| {
-                memory
-                    .deployment
-                    .as_ref()
-                    .is_some_and(|d| d.blueprint.target_group.as_deref() == Some(group))
+                memory.deployment.as_ref().is_some_and(|deployed| {
+                    // The module makes one for each service, whether or not the catalogue names it.
+                    deployed.blueprint.service().as_str() == group
+                })
             });
             if !used && !held {
                 wrong.push(format!("no-leak: target group {group} belongs to nothing"));
