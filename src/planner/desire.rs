@@ -198,10 +198,8 @@ fn curfew(
         CurfewAction::Suspend => Desired::Suspended,
     };
     let now = draft.now;
-    // An exemption put off a stop; it never undoes one.
-    let keep = accepted
-        .keep_until
-        .filter(|until| *until > now && draft.memory.stop.is_none());
+    // An exemption puts off a stop; it never undoes one that fell due, since that is remembered.
+    let keep = accepted.keep_until.filter(|until| *until > now);
     let boundary = match schedule.latest_boundary(now, zone.as_ref()) {
         // Equal to the millisecond counts as asked after the boundary.
         Some(latest) if requested_at < latest => latest,

@@ -42,6 +42,21 @@ fn the_day_ends_and_a_new_request_begins_another() {
 }
 
 #[test]
+fn who_asks_at_the_very_end_of_the_day_gets_the_next_one() {
+    tell("at_the_boundary", |tale| {
+        let mut punctual = row("shop");
+        punctual["requestedAt"] = json!("2026-11-20T18:00:00Z");
+        tale.wait_until("2026-11-20T18:00:02Z")
+            .write(punctual)
+            .soon(Phase::Ready);
+        tale.pass();
+        tale.note("a millisecond earlier is the day that has ended");
+        tale.change(&json!({"requestedAt": "2026-11-20T17:59:59.999Z"}))
+            .until_reason("DestroyIntended");
+    });
+}
+
+#[test]
 fn a_daemon_that_was_down_at_the_boundary_does_it_on_return() {
     tell("catch_up", |tale| {
         tale.write(row("night")).soon(Phase::Ready);
