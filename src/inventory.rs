@@ -54,7 +54,11 @@ impl Inventory {
 
     /// Looks at one app. `context` is asked once the memory is known, which its judgements depend on.
     pub async fn look(&self, id: &AppId, context: impl FnOnce(Option<&Memory>) -> Context) -> AppView {
-        let (row, memory) = tokio::join!(self.cloud.desired.row(id), self.cloud.state.memory(id));
+        let (row, memory, pauses) = tokio::join!(
+            self.cloud.desired.row(id),
+            self.cloud.state.memory(id),
+            self.cloud.state.pauses()
+        );
         let row = known(row, "desired row", id);
         let memory = known(memory, "memory", id);
         let Context {
@@ -75,6 +79,10 @@ impl Inventory {
             probe: Observed::Unknown,
             stopped_task: Observed::Unknown,
             claims: Observed::Unknown,
+            paused: match known(pauses.map(Some), "pauses", id) {
+                Observed::Present(pauses) => pauses.of(id),
+                Observed::Absent | Observed::Unknown => Observed::Unknown,
+            },
             deletions,
             admission,
             entropy,

@@ -55,6 +55,25 @@ enum Verb {
         #[command(flatten)]
         options: ClientOptions,
     },
+    /// Show what waits for a person: deletions that are held, pauses, items that cannot be read
+    Holds {
+        #[command(flatten)]
+        options: ClientOptions,
+    },
+    /// Hold every action, for one app or for all; what is seen is still told
+    Pause {
+        #[command(flatten)]
+        given: client::Pause,
+        #[command(flatten)]
+        options: ClientOptions,
+    },
+    /// End a pause
+    Resume {
+        #[command(flatten)]
+        given: client::Resume,
+        #[command(flatten)]
+        options: ClientOptions,
+    },
 }
 
 #[derive(Subcommand)]
@@ -98,6 +117,13 @@ fn main() -> ExitCode {
                 ask(ClientCommand::Apps(command), &options).await
             }
             Command::Client(Verb::Approve { options }) => ask(ClientCommand::Approve, &options).await,
+            Command::Client(Verb::Holds { options }) => ask(ClientCommand::Holds, &options).await,
+            Command::Client(Verb::Pause { given, options }) => {
+                ask(ClientCommand::Pause(given), &options).await
+            }
+            Command::Client(Verb::Resume { given, options }) => {
+                ask(ClientCommand::Resume(given), &options).await
+            }
         }
     })
 }

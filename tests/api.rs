@@ -280,6 +280,55 @@ async fn a_mass_deletion_waits_for_an_approval() {
 }
 
 #[tokio::test]
+async fn a_pause_is_set_shown_and_ended() {
+    let served = served().await;
+    let json_body = ["Content-Type: application/json"];
+    let (fleet, app) = ("/api/v1/holds/pause", "/api/v1/apps/a1/pause");
+    let answer = served
+        .ask("PUT", app, &json_body, r#"{"reason": "a demo"}"#)
+        .await;
+    let of_app = json!({"apps": {"a1": {"since": NOW, "reason": "a demo"}}});
+    assert_eq!((answer.status, answer.json()), (200, of_app.clone()));
+    assert_eq!(
+        served.hints(),
+        ["a1"],
+        "it is looked at, so that its status says so"
+    );
+    assert_eq!(served.get("/api/v1/holds").await.json()["pauses"], of_app);
+
+    let answer = served.ask("PUT", fleet, &json_body, "{}").await;
+    assert_eq!(answer.json()["fleet"], json!({"since": NOW}));
+    assert_eq!(served.hints(), ["a1", "a1", "b2", "c3"]);
+    let answer = served.ask("DELETE", fleet, &[], "").await;
+    assert_eq!((answer.status, answer.json()), (200, of_app));
+    for _ in 0..2 {
+        let answer = served.ask("DELETE", app, &[], "").await;
+        assert_eq!((answer.status, answer.json()), (200, json!({})));
+    }
+
+    let long = json!({"reason": "x".repeat(257)}).to_string();
+    for (path, body, status, code) in [
+        ("/api/v1/apps/nosuch/pause", "{}", 404, "no-such-app"),
+        (app, long.as_str(), 400, "bad-request"),
+        (app, r#"{"reason": "a\nb"}"#, 400, "bad-request"),
+        (app, r#"{"reason": 1}"#, 400, "bad-json"),
+        (fleet, r#"{"raeson": "typo"}"#, 400, "bad-json"),
+        (fleet, "[]", 400, "bad-json"),
+    ] {
+        let answer = served.ask("PUT", path, &json_body, body).await;
+        answer.assert_problem(status, code);
+    }
+    served
+        .ask("PUT", fleet, &["Content-Type: text/plain"], "{}")
+        .await
+        .assert_problem(415, "not-json");
+    assert!(
+        served.fake.pauses.lock().unwrap().is_empty(),
+        "nothing was paused"
+    );
+}
+
+#[tokio::test]
 async fn trouble_with_aws_is_a_problem_without_its_secrets() {
     let paths = [
         ("GET", "/api/v1/apps/a1"),

@@ -372,6 +372,44 @@ async fn an_approval_says_what_it_approves() {
 }
 
 #[tokio::test]
+async fn pauses_are_set_listed_and_ended() {
+    let served = served().await;
+    let printed = at(&served, &["holds"]).await.unwrap();
+    assert!(
+        printed.contains("No deletion is held.") && printed.contains("Nothing is paused."),
+        "{printed}"
+    );
+    let printed = at(&served, &["pause", "--app", "a1", "--reason", "a \u{1b}[31mdemo"]).await;
+    assert!(printed.unwrap_err().to_string().contains("printable"));
+    at(&served, &["pause", "--app", "a1", "--reason", "a demo"])
+        .await
+        .unwrap();
+    let printed = at(&served, &["pause"]).await.unwrap();
+    assert!(
+        printed.contains("The whole fleet is paused since 2026-"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("a1 is paused since 2026-") && printed.contains(": a demo"),
+        "{printed}"
+    );
+    let listed = at(&served, &["holds", "-o", "json"]).await.unwrap();
+    let holds: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(holds["pauses"]["apps"]["a1"]["reason"], "a demo");
+    let printed = at(&served, &["resume"]).await.unwrap();
+    assert!(
+        !printed.contains("fleet") && printed.contains("a1 is paused"),
+        "{printed}"
+    );
+    assert_eq!(
+        at(&served, &["resume", "--app", "a1"]).await.unwrap(),
+        "Nothing is paused.\n"
+    );
+    let error = at(&served, &["pause", "--app", "nosuch"]).await.unwrap_err();
+    assert!(error.to_string().contains("no-such-app"), "{error}");
+}
+
+#[tokio::test]
 async fn a_token_is_sent_and_never_shown() {
     let served = Served::start(tokens()).await;
     let error = at(&served, &["apps", "list"]).await.unwrap_err();

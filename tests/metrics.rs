@@ -11,7 +11,9 @@ use std::time::Duration;
 use lamplighter::metrics::{BuildOutcome, Metrics, ReconcileResult, SweepResult};
 use lamplighter::model::blueprint::BuildKind;
 use lamplighter::model::memory::Ending;
+use lamplighter::model::name::AppId;
 use lamplighter::model::observed::BuildFailure;
+use lamplighter::model::pause::{Pause, Pauses};
 use lamplighter::model::policy::Deletions;
 use lamplighter::model::status::Phase;
 
@@ -238,6 +240,11 @@ fn each_event_counts_where_it_belongs() {
         known: 20,
         since: "2026-11-20T10:00:00Z".parse().unwrap(),
     });
+    let apps = ["a1", "a2"].map(|id| (AppId::from_key(id).unwrap(), Pause::default()));
+    metrics.fleet.set_pauses(&Pauses {
+        fleet: Some(Pause::default()),
+        apps: apps.into(),
+    });
     for (sample, expected) in [
         ("lamplighter_write_conflicts_total", 1.0),
         ("lamplighter_panics_total", 1.0),
@@ -259,6 +266,8 @@ fn each_event_counts_where_it_belongs() {
         ("lamplighter_apps{phase=\"Ready\"}", 6.0),
         ("lamplighter_apps{phase=\"Failed\"}", 0.0),
         ("lamplighter_deletions_held", 9.0),
+        ("lamplighter_fleet_paused", 1.0),
+        ("lamplighter_apps_paused", 2.0),
     ] {
         assert_eq!(value(&metrics, sample), expected, "{sample}");
     }

@@ -18,7 +18,7 @@ use crate::model::row::{Problem, RawValue, Row, quoted};
 use crate::model::status::Phase;
 
 type Answer = Result<Response, Refused>;
-type IdInPath = Result<Path<String>, PathRejection>;
+pub(super) type IdInPath = Result<Path<String>, PathRejection>;
 
 /// Which apps to list.
 #[derive(Debug, Deserialize)]
@@ -62,7 +62,12 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(State(state): State<ApiState>, path: IdInPath) -> Answer {
-    let id = id(path)?;
+    let summary = summary(&state, id(path)?).await?;
+    Ok(Json(App::from(&summary)).into_response())
+}
+
+/// An app as the tables have it now.
+pub(super) async fn summary(state: &ApiState, id: AppId) -> Result<AppSummary, Refused> {
     let (row, memory) = tokio::join!(state.desired.row(&id), state.state.memory(&id));
     let (row, memory) = (
         row.map_err(|error| Refused::read(&error))?,
@@ -74,7 +79,7 @@ pub(super) async fn show(State(state): State<ApiState>, path: IdInPath) -> Answe
             format!("There is neither a row nor a memory of {}.", quoted(id.as_str())),
         ));
     }
-    Ok(Json(App::from(&AppSummary { id, row, memory })).into_response())
+    Ok(AppSummary { id, row, memory })
 }
 
 pub(super) async fn put(State(state): State<ApiState>, path: IdInPath, request: Request) -> Answer {
@@ -169,7 +174,7 @@ pub(super) async fn events(
     Ok(Json(EventList { events }).into_response())
 }
 
-fn id(path: IdInPath) -> Result<AppId, Refused> {
+pub(super) fn id(path: IdInPath) -> Result<AppId, Refused> {
     let Path(text) = path.map_err(|_| Refused::new(Code::BadRequest, "The id in the path is not UTF-8."))?;
     AppId::from_key(text).ok_or_else(|| {
         let detail = format!("An id has 1 to {} bytes.", AppId::BYTES_MAX);

@@ -8,6 +8,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::problem::{Code, Refused};
 use crate::model::row::RawValue;
@@ -20,9 +22,24 @@ const DRAINED_MAX: usize = 4 * 1024 * 1024;
 
 /// The attributes a body brings.
 pub(super) async fn attributes(request: Request) -> Result<BTreeMap<String, RawValue>, Refused> {
+    let bytes = json(request).await?;
+    serde_json::from_slice(&bytes).map_err(|error| bad_json(&error))
+}
+
+/// What the object of a body says. An array is not taken for the fields of a struct in their order.
+pub(super) async fn object<T: DeserializeOwned>(request: Request) -> Result<T, Refused> {
+    let bytes = json(request).await?;
+    let object = serde_json::from_slice(&bytes).map_err(|error| bad_json(&error))?;
+    serde_json::from_value(Value::Object(object)).map_err(|error| bad_json(&error))
+}
+
+async fn json(request: Request) -> Result<Bytes, Refused> {
     require_json(request.headers())?;
-    let bytes = read(request.into_body()).await?;
-    serde_json::from_slice(&bytes).map_err(|error| Refused::new(Code::BadJson, format!("{error}.")))
+    read(request.into_body()).await
+}
+
+fn bad_json(error: &serde_json::Error) -> Refused {
+    Refused::new(Code::BadJson, format!("{error}."))
 }
 
 /// A browser sends a form or plain text to any site without asking it; for JSON it has to ask, and we

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::pause::{Pause, Pauses};
 pub use crate::model::row::{Desired, Problem};
-pub use crate::model::status::{BuildStatus, NextChange, Phase, Status};
+pub use crate::model::status::{BuildStatus, ConditionKind, NextChange, Phase, Status, Truth};
 
 use crate::controller::handle::AppSummary;
 use crate::model::history::Event;
@@ -122,6 +123,9 @@ pub struct Holds {
     /// When an operator last approved a mass deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_at: Option<Timestamp>,
+    /// What operators have paused.
+    #[serde(default, skip_serializing_if = "Pauses::is_empty")]
+    pub pauses: Pauses,
     /// Items of the state table that could not be read, by key, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unreadable: BTreeMap<String, String>,
@@ -147,6 +151,15 @@ pub enum DeletionHold {
         /// Since when.
         since: Timestamp,
     },
+}
+
+/// Why something is paused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PauseRequest {
+    /// In an operator's words: at most 256 printable characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The answer to an approval.

@@ -15,11 +15,9 @@ use crate::model::policy::Deletions;
 const WITHOUT_ROW_MAX: usize = 100;
 
 pub(super) async fn show(State(state): State<ApiState>) -> Result<Response, Refused> {
-    let approved_at = state
-        .state
-        .deletions_approved_at()
-        .await
-        .map_err(|error| Refused::read(&error))?;
+    let (approved_at, pauses) = tokio::join!(state.state.deletions_approved_at(), state.state.pauses());
+    let approved_at = approved_at.map_err(|error| Refused::read(&error))?;
+    let pauses = pauses.map_err(|error| Refused::read(&error))?;
     let fleet = state.handle.fleet();
     let without_row = fleet
         .apps
@@ -37,6 +35,7 @@ pub(super) async fn show(State(state): State<ApiState>) -> Result<Response, Refu
         deletions: (&fleet.deletions).into(),
         without_row,
         approved_at,
+        pauses,
         unreadable: fleet.unreadable.clone(),
     };
     Ok(Json(holds).into_response())

@@ -1,7 +1,7 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps` and `holds` answer, `admin` is for machines, `problem`
+//! `serve` listens, `access` says who may, `apps`, `holds` and `pauses` answer, `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 use crate::cloud::{DesiredStore, StateStore};
 use crate::metrics::Metrics;
@@ -22,6 +22,7 @@ mod apps;
 mod body;
 pub mod dto;
 mod holds;
+mod pauses;
 pub mod problem;
 mod serve;
 
@@ -54,7 +55,15 @@ pub fn public(state: ApiState) -> Router {
             .route("/api/v1/apps", get(apps::list))
             .route("/api/v1/apps/{id}", item)
             .route("/api/v1/apps/{id}/events", get(apps::events))
+            .route(
+                "/api/v1/apps/{id}/pause",
+                put(pauses::pause_app).delete(pauses::resume_app),
+            )
             .route("/api/v1/holds", get(holds::show))
+            .route(
+                "/api/v1/holds/pause",
+                put(pauses::pause_fleet).delete(pauses::resume_fleet),
+            )
             .route("/api/v1/holds/deletions/approve", post(holds::approve))
             .fallback(unknown_route)
             .method_not_allowed_fallback(unknown_method)

@@ -13,6 +13,31 @@ pub enum ClientCommand {
     Apps(AppsCommand),
     /// Let a mass deletion that is held go on
     Approve,
+    /// Show what waits for a person: deletions that are held, pauses, items that cannot be read
+    Holds,
+    /// Hold every action, for one app or for all; what is seen is still told
+    Pause(Pause),
+    /// End a pause
+    Resume(Resume),
+}
+
+/// What to pause.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Pause {
+    /// This app alone; without it, the whole fleet
+    #[arg(long, value_name = "ID")]
+    pub app: Option<String>,
+    /// Why, for those who will wonder
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// What to resume.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Resume {
+    /// This app alone; without it, the whole fleet
+    #[arg(long, value_name = "ID")]
+    pub app: Option<String>,
 }
 
 /// What to do with apps.

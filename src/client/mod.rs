@@ -7,7 +7,7 @@ use std::io::Write;
 
 use hyper::Method;
 
-use crate::api::dto::{App, AppList, Approval, DeletionHold, EventList, Holds};
+use crate::api::dto::{App, AppList, Approval, DeletionHold, EventList, Holds, PauseRequest, Pauses};
 
 mod apply;
 mod args;
@@ -15,7 +15,7 @@ mod error;
 mod http;
 mod output;
 
-pub use args::{Apply, AppsCommand, ClientCommand, ClientOptions, Format, Token};
+pub use args::{Apply, AppsCommand, ClientCommand, ClientOptions, Format, Pause, Resume, Token};
 pub use error::ClientError;
 
 use http::{Api, encoded};
@@ -80,11 +80,33 @@ pub async fn run(
             let approval: Approval = api.ask(Method::POST, path, Some(&serde_json::json!({}))).await?;
             printer.approved(&approval)
         }
+        ClientCommand::Holds => {
+            let holds: Holds = api.ask(Method::GET, "/api/v1/holds", None).await?;
+            printer.holds(&holds)
+        }
+        ClientCommand::Pause(Pause { app, reason }) => {
+            let body = serde_json::json!(PauseRequest { reason });
+            let path = pause_path(app.as_deref());
+            let pauses: Pauses = api.ask(Method::PUT, &path, Some(&body)).await?;
+            printer.pauses(&pauses)
+        }
+        ClientCommand::Resume(Resume { app }) => {
+            let path = pause_path(app.as_deref());
+            let pauses: Pauses = api.ask(Method::DELETE, &path, None).await?;
+            printer.pauses(&pauses)
+        }
     }
 }
 
 fn app_path(id: &str) -> String {
     format!("/api/v1/apps/{}", encoded(id))
+}
+
+fn pause_path(app: Option<&str>) -> String {
+    app.map_or_else(
+        || "/api/v1/holds/pause".to_owned(),
+        |id| format!("{}/pause", app_path(id)),
+    )
 }
 
 async fn existing(api: &Api, id: &str) -> Result<Option<App>, ClientError> {

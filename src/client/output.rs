@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::args::Format;
 use super::error::ClientError;
-use crate::api::dto::{App, AppList, Approval, DeletionHold, EventList, Holds, Status};
+use crate::api::dto::{
+    App, AppList, Approval, ConditionKind, DeletionHold, EventList, Holds, Pause, Pauses, Status, Truth,
+};
 
 type Printed = Result<(), ClientError>;
 
@@ -123,6 +125,39 @@ impl<'a> Printer<'a> {
         })
     }
 
+    pub(super) fn holds(&mut self, holds: &Holds) -> Printed {
+        self.either(holds, |out| {
+            match &holds.deletions {
+                DeletionHold::Held {
+                    vanished,
+                    known,
+                    since,
+                } => writeln!(
+                    out,
+                    "Deletions are held since {}: {vanished} of {known} rows are gone. `lamplighter approve` lets \
+                     them go on.\nApps without a row: {}",
+                    second(*since),
+                    shown(&holds.without_row.join(" "))
+                )?,
+                DeletionHold::Unjudged => writeln!(out, "The first complete sweep is not over.")?,
+                DeletionHold::Clear { .. } => writeln!(out, "No deletion is held.")?,
+            }
+            for (key, reason) in &holds.unreadable {
+                writeln!(
+                    out,
+                    "{} in the state table cannot be read: {}",
+                    shown(key),
+                    shown(reason)
+                )?;
+            }
+            paused(out, &holds.pauses)
+        })
+    }
+
+    pub(super) fn pauses(&mut self, pauses: &Pauses) -> Printed {
+        self.either(pauses, |out| paused(out, pauses))
+    }
+
     fn either(
         &mut self,
         answer: &impl Serialize,
@@ -138,6 +173,29 @@ impl<'a> Printer<'a> {
         self.out.flush()?;
         Ok(())
     }
+}
+
+fn paused(out: &mut dyn Write, pauses: &Pauses) -> io::Result<()> {
+    if pauses.is_empty() {
+        return writeln!(out, "Nothing is paused.");
+    }
+    let mut line = |what: &str, pause: &Pause| {
+        let since = pause
+            .since
+            .map_or_else(String::new, |at| format!(" since {}", second(at)));
+        let reason = pause
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(": {}", shown(reason)));
+        writeln!(out, "{what} is paused{since}{reason}")
+    };
+    if let Some(pause) = &pauses.fleet {
+        line("The whole fleet", pause)?;
+    }
+    for (id, pause) in &pauses.apps {
+        line(&shown(id.as_str()), pause)?;
+    }
+    Ok(())
 }
 
 fn lines(app: &App) -> Vec<[String; 2]> {
@@ -190,6 +248,10 @@ fn lines(app: &App) -> Vec<[String; 2]> {
 }
 
 fn next_change(status: &Status) -> Option<String> {
+    let paused = status.condition(ConditionKind::Paused);
+    if paused.is_some_and(|paused| paused.status == Truth::True) {
+        return Some("none: paused".to_owned());
+    }
     let next = status.next_change.as_ref()?;
     Some(format!("{} at {} ({})", next.action, second(next.at), next.rule))
 }

@@ -15,6 +15,7 @@ use crate::model::history::Event;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, OperationId, ResourceName};
 use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TargetGroup};
+use crate::model::pause::{Pause, PauseScope, Pauses};
 use crate::model::row::Row;
 
 mod error;
@@ -72,6 +73,10 @@ pub trait StateStore: Send + Sync {
     async fn deletions_approved_at(&self) -> Result<Option<Timestamp>>;
     /// Approves every deletion seen up to `at`.
     async fn approve_deletions(&self, at: Timestamp) -> Result<()>;
+    /// What operators have paused, read consistently.
+    async fn pauses(&self) -> Result<Pauses>;
+    /// Begins a pause, or with `None` ends it, and says what is paused then. Safe to repeat.
+    async fn set_pause(&self, scope: &PauseScope, pause: Option<&Pause>) -> Result<Pauses>;
 }
 
 /// A complete reading of the state table.
@@ -85,6 +90,8 @@ pub struct StateSnapshot {
     pub claims: BTreeMap<ClaimKey, Claim>,
     /// When an operator last approved a mass deletion.
     pub deletions_approved_at: Option<Timestamp>,
+    /// What operators have paused.
+    pub pauses: Pauses,
     /// Items that could not be read as what their key says, with the reason. Their apps stay unknown.
     pub unreadable: BTreeMap<String, String>,
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
+use crate::model::pause::Pauses;
 use crate::model::policy::Deletions;
 use crate::model::row::Row;
 
@@ -48,6 +49,8 @@ pub struct Fleet {
     pub as_of: Option<Timestamp>,
     /// Whether rows that are gone may be acted on.
     pub deletions: Deletions,
+    /// What operators have paused.
+    pub pauses: Pauses,
     /// Items of the state table that could not be read, by key, with the reason.
     pub unreadable: BTreeMap<String, String>,
 }

@@ -214,6 +214,7 @@ impl Controller {
         self.metrics.fleet.set_apps(&phases);
         self.metrics.fleet.set_teardown_due(due);
         self.metrics.fleet.set_deletions(state.judgement.overall());
+        self.metrics.fleet.set_pauses(&state.fleet.pauses);
     }
 }
 

@@ -99,6 +99,7 @@ impl Controller {
             state.poll_trouble = None;
             state.fleet.as_of = Some(sweep.rows_read_at);
             state.fleet.deletions = judgement.overall().clone();
+            state.fleet.pauses.clone_from(&sweep.state.pauses);
             state.fleet.unreadable.clone_from(&sweep.state.unreadable);
             let ids = sweep.ids();
             let gone: Vec<AppId> = state

@@ -115,7 +115,7 @@ impl Controller {
             self.queue.add_rate_limited(id, priority, self.entropy());
             return ReconcileResult::Failed;
         }
-        if view.row.is_unknown() || view.memory.is_unknown() {
+        if view.row.is_unknown() || view.memory.is_unknown() || view.paused.is_unknown() {
             self.queue.add_rate_limited(id, priority, self.entropy());
             return ReconcileResult::Failed;
         }

@@ -265,6 +265,7 @@ impl Sweep {
             probe: self.observed.probes.get(id).cloned().unwrap_or_default(),
             stopped_task: Observed::Unknown,
             tagged: context.tagged,
+            paused: self.state.pauses.of(id),
             deletions: context.deletions,
             admission: context.admission,
             entropy: context.entropy,

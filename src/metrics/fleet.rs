@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prometheus::{IntGauge, IntGaugeVec};
 
 use super::{Register, count};
+use crate::model::pause::Pauses;
 use crate::model::policy::Deletions;
 use crate::model::status::Phase;
 
@@ -14,6 +15,8 @@ pub struct FleetMetrics {
     apps: IntGaugeVec,
     teardown_due: IntGauge,
     deletions_held: IntGauge,
+    fleet_paused: IntGauge,
+    apps_paused: IntGauge,
 }
 
 impl FleetMetrics {
@@ -29,6 +32,11 @@ impl FleetMetrics {
                 "deletions_held",
                 "Rows that vanished at once and wait for an operator's approval.",
             ),
+            fleet_paused: register.gauge(
+                "fleet_paused",
+                "1 while an operator holds every action for every app.",
+            ),
+            apps_paused: register.gauge("apps_paused", "Apps that operators have paused one by one."),
         }
     }
 
@@ -52,5 +60,11 @@ impl FleetMetrics {
             Deletions::Held { vanished, .. } => *vanished,
         };
         self.deletions_held.set(count(held));
+    }
+
+    /// What operators have paused, as of the last sweep.
+    pub fn set_pauses(&self, pauses: &Pauses) {
+        self.fleet_paused.set(i64::from(pauses.fleet.is_some()));
+        self.apps_paused.set(count(pauses.apps.len()));
     }
 }

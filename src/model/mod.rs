@@ -11,6 +11,7 @@ pub mod history;
 pub mod memory;
 pub mod name;
 pub mod observed;
+pub mod pause;
 pub mod policy;
 pub mod row;
 pub mod schedule;

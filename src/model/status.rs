@@ -161,6 +161,8 @@ pub enum ConditionKind {
     RouteHealthy,
     /// Lamplighter gave up until a new request.
     Stalled,
+    /// An operator paused it. Not there as long as nobody ever has.
+    Paused,
 }
 
 /// Whether a condition holds.

@@ -68,6 +68,8 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         .next
         .into_iter()
         .filter(|(stop, _)| stop.at_most < wish.level)
+        // While it is paused no deadline is carried out, so none is promised.
+        .filter(|_| draft.view.paused.is_absent())
         .min_by_key(|(stop, _)| stop.due)
         .map(|(stop, rule)| NextChange {
             at: stop.due,

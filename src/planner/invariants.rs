@@ -64,6 +64,10 @@ fn is_proven(view: &AppView, outcome: &Ending, operation: &Operation) -> bool {
 }
 
 fn check_blindness(view: &AppView, plan: &Plan, rule: &mut impl FnMut(bool, &str)) {
+    rule(
+        plan.action.is_none() || view.paused.is_absent(),
+        "nothing is done to an app unless it is known not to be paused",
+    );
     if !view.row.is_unknown() && !view.memory.is_unknown() {
         return;
     }

@@ -11,6 +11,7 @@ mod health;
 mod intake;
 pub mod invariants;
 mod operation;
+mod pause;
 pub mod plan;
 mod route;
 mod service;
@@ -34,7 +35,7 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
         Observed::Absent => Memory::new(view.id.clone()),
         Observed::Unknown => return wait_for_a_look(view),
     };
-    if view.row.is_unknown() {
+    if view.row.is_unknown() || view.paused.is_unknown() {
         return wait_for_a_look(view);
     }
     let mut draft = Draft {
@@ -48,6 +49,7 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
 
     let intake = intake::read_row(&mut draft);
     let wish = desire::wish(&mut draft);
+    let before = view.paused.present().map(|_| draft.memory.clone());
     let step = if let Some(step) = operation::progress(&mut draft, &wish) {
         step
     } else {
@@ -56,6 +58,10 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
             Desired::Suspended => service::suspend(&mut draft, &wish),
             Desired::Running => run(&mut draft, &wish, &intake),
         }
+    };
+    let step = match before {
+        Some(before) => pause::hold(&mut draft, before, step),
+        None => step,
     };
     tell::finish(draft, step, &wish, &intake)
 }
@@ -68,7 +74,7 @@ fn run(draft: &mut Draft<'_>, wish: &desire::Wish, intake: &intake::Intake) -> S
         .unwrap_or_else(|| health::judge(draft, wish))
 }
 
-/// An unknown row or memory only ever waits: nothing is written, nothing is done.
+/// An unknown row, memory or pause only ever waits: nothing is written, nothing is done.
 fn wait_for_a_look(view: &AppView) -> Plan {
     let memory = match &view.memory {
         Observed::Present(memory) => memory.clone(),

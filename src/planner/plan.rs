@@ -8,6 +8,7 @@ use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName};
 use crate::model::observed::TargetGroup;
 use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TagLook};
+use crate::model::pause::Paused;
 use crate::model::policy::{Admission, Deletions};
 use crate::model::row::Row;
 
@@ -36,6 +37,8 @@ pub struct AppView {
     pub stopped_task: Observed<StoppedTask>,
     /// Who holds the claims it would take.
     pub claims: Observed<ClaimHolders>,
+    /// The pause that concerns it; absent: none does.
+    pub paused: Observed<Paused>,
     /// Whether rows that are gone may be acted on.
     pub deletions: Deletions,
     /// Whether a build may be started.

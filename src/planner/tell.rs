@@ -3,6 +3,7 @@
 use super::desire::Wish;
 use super::draft::{Draft, Step};
 use super::intake::Intake;
+use super::pause;
 use super::plan::{Decision, Plan, Requeue};
 use crate::model::observed::Observed;
 use crate::model::row::Desired;
@@ -52,7 +53,11 @@ fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
         (ConditionKind::Stalled, stalled(draft, step, wish)),
     ];
     let build = build_status(draft);
-    let next_change = retry(draft, step).or_else(|| wish.next.clone());
+    // While it is paused nothing changes by itself.
+    let paused = draft.view.paused.present().map(pause::sentence);
+    let next_change = retry(draft, step)
+        .or_else(|| wish.next.clone())
+        .filter(|_| paused.is_none());
     let memory = &mut draft.memory;
     let identity = memory
         .holding
@@ -85,6 +90,17 @@ fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
     ) in conditions
     {
         status.set(kind, truth, reason, message, now);
+    }
+    if let Some(sentence) = paused {
+        status.set(ConditionKind::Paused, Truth::True, "Paused", sentence, now);
+    } else if status.condition(ConditionKind::Paused).is_some() {
+        status.set(
+            ConditionKind::Paused,
+            Truth::False,
+            "NotPaused",
+            String::new(),
+            now,
+        );
     }
 }
 

@@ -3,7 +3,8 @@
 use lamplighter::cloud::{Error, WriteError};
 use lamplighter::model::claim::ClaimKey;
 use lamplighter::model::name::{BuildId, HostName};
-use lamplighter::model::observed::Gate;
+use lamplighter::model::observed::{Gate, Observed};
+use lamplighter::model::pause::{Pause, PauseScope, Paused, Pauses};
 use serde_json::{Value, json};
 use simcloud::{Fault, FaultPlan, ServerError};
 
@@ -344,4 +345,55 @@ async fn an_approval_of_deletions_is_read_back() {
     assert_eq!(state.deletions_approved_at().await.unwrap(), None);
     state.approve_deletions(start()).await.unwrap();
     assert_eq!(state.deletions_approved_at().await.unwrap(), Some(start()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_are_kept_until_they_are_ended() {
+    let world = world().await;
+    let state = &world.cloud.state;
+    let pause = |reason: Option<&str>| Pause {
+        since: Some(start()),
+        reason: reason.map(str::to_owned),
+    };
+    assert_eq!(state.pauses().await.unwrap(), Pauses::default());
+    let one = PauseScope::App(id("a1"));
+    let (of_app, of_fleet) = (pause(Some("why; DROP #x")), pause(None));
+    state.set_pause(&one, Some(&of_app)).await.unwrap();
+    let both = state
+        .set_pause(&PauseScope::Fleet, Some(&of_fleet))
+        .await
+        .unwrap();
+    assert_eq!(both.fleet, Some(of_fleet.clone()));
+    assert_eq!(both.apps.get(&id("a1")), Some(&of_app));
+    assert_eq!(state.pauses().await.unwrap(), both);
+    assert_eq!(state.snapshot().await.unwrap().pauses, both);
+    let told = |whole_fleet, pause| Observed::Present(Paused { whole_fleet, pause });
+    assert_eq!(both.of(&id("a1")), told(true, of_fleet.clone()));
+    assert_eq!(both.of(&id("a2")), told(true, of_fleet));
+
+    let left = state.set_pause(&PauseScope::Fleet, None).await.unwrap();
+    assert_eq!(left.of(&id("a1")), told(false, of_app));
+    assert_eq!(left.of(&id("a2")), Observed::Absent);
+    for _ in 0..2 {
+        assert!(state.set_pause(&one, None).await.unwrap().is_empty());
+    }
+    assert!(state.snapshot().await.unwrap().pauses.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_was_written_by_hand_counts_whatever_it_says() {
+    let world = world().await;
+    for value in [
+        json!({ "S": "" }),
+        json!({ "BOOL": false }),
+        json!({ "M": { "since": { "S": "noon" }, "reason": { "N": "1" } } }),
+    ] {
+        world.put(
+            TABLE,
+            &json!({ "pk": { "S": "control#pause" }, "fleet": value, "app#a1": { "NULL": true } }),
+        );
+        let pauses = world.cloud.state.pauses().await.unwrap();
+        assert_eq!(pauses.fleet, Some(Pause::default()));
+        assert_eq!(pauses.apps.get(&id("a1")), Some(&Pause::default()));
+    }
 }

@@ -19,6 +19,10 @@ fn routes() -> Vec<(&'static str, &'static str, String, bool)> {
         ("PUT", "/api/v1/apps/a1", row, true),
         ("DELETE", "/api/v1/apps/a1", String::new(), true),
         ("POST", "/api/v1/holds/deletions/approve", "{}".to_owned(), true),
+        ("PUT", "/api/v1/holds/pause", "{}".to_owned(), true),
+        ("DELETE", "/api/v1/holds/pause", String::new(), true),
+        ("PUT", "/api/v1/apps/c3/pause", "{}".to_owned(), true),
+        ("DELETE", "/api/v1/apps/c3/pause", String::new(), true),
     ]
 }
 

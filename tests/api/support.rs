@@ -19,6 +19,7 @@ use lamplighter::model::history::Event;
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, Entropy, OperationId};
 use lamplighter::model::observed::{ClaimHolders, Gate};
+use lamplighter::model::pause::{Pause, PauseScope, Pauses};
 use lamplighter::model::policy::Deletions;
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::status::{NextChange, Phase};
@@ -39,6 +40,7 @@ pub(crate) struct Fake {
     pub(crate) memories: Mutex<BTreeMap<AppId, Memory>>,
     pub(crate) events: Mutex<Vec<Event>>,
     pub(crate) approved: Mutex<Option<Timestamp>>,
+    pub(crate) pauses: Mutex<Pauses>,
     pub(crate) hints: Mutex<Vec<String>>,
     pub(crate) fleet: Mutex<Fleet>,
     pub(crate) readiness: Mutex<Readiness>,
@@ -231,6 +233,24 @@ impl StateStore for Fake {
     async fn deletions_approved_at(&self) -> cloud::Result<Option<Timestamp>> {
         self.state_table()?;
         Ok(*lock(&self.approved))
+    }
+    async fn pauses(&self) -> cloud::Result<Pauses> {
+        self.state_table()?;
+        Ok(lock(&self.pauses).clone())
+    }
+    async fn set_pause(&self, scope: &PauseScope, pause: Option<&Pause>) -> cloud::Result<Pauses> {
+        self.state_table()?;
+        let pauses = &mut *lock(&self.pauses);
+        match (scope, pause.cloned()) {
+            (PauseScope::Fleet, pause) => pauses.fleet = pause,
+            (PauseScope::App(id), Some(pause)) => {
+                pauses.apps.insert(id.clone(), pause);
+            }
+            (PauseScope::App(id), None) => {
+                pauses.apps.remove(id);
+            }
+        }
+        Ok(pauses.clone())
     }
     async fn approve_deletions(&self, at: Timestamp) -> cloud::Result<()> {
         self.state_table()?;

@@ -22,4 +22,5 @@ mod lab;
 mod life;
 mod mind;
 mod night;
+mod pause;
 mod rows;

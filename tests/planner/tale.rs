@@ -141,6 +141,19 @@ impl Tale {
         self
     }
 
+    /// An operator holds every action.
+    pub(crate) fn pause(&mut self) -> &mut Self {
+        self.note("an operator pauses the fleet");
+        self.world.paused = Some(self.world.real);
+        self
+    }
+
+    pub(crate) fn resume(&mut self) -> &mut Self {
+        self.note("the operator resumes the fleet");
+        self.world.paused = None;
+        self
+    }
+
     /// Another app takes a claim.
     pub(crate) fn taken(&mut self, key: &str) -> &mut Self {
         self.note(&format!("app a2 holds {key}"));

@@ -247,6 +247,18 @@ fn a_row_that_is_gone_is_confirmed_first() {
 }
 
 #[test]
+fn a_pause_holds_every_action_until_it_ends() {
+    tell("paused", |tale| {
+        tale.write(row("shop")).pause().pass().pass();
+        tale.resume().until(Phase::Deploying).pass().pass();
+        tale.wait(mins(1)).pause().until(Phase::Ready);
+        tale.wait_until("2026-11-20T18:00:00Z").pass().pass();
+        tale.wait(mins(60)).pass();
+        tale.resume().until(Phase::Destroyed);
+    });
+}
+
+#[test]
 fn what_cannot_be_looked_at_only_waits() {
     tell("blind", |tale| {
         tale.write(row("shop")).soon(Phase::Ready);

@@ -34,6 +34,8 @@ enum Step {
     Meddle(Meddle),
     /// Whether vanished rows are held from the next sweep on.
     Hold(bool),
+    /// An operator pauses the fleet, or resumes it.
+    Pause(bool),
     /// Whether builds have to wait in line.
     Line(bool),
 }
@@ -141,6 +143,7 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => proptest::collection::vec(scripts(), 1..5).prop_map(Step::Builds),
         3 => meddling().prop_map(Step::Meddle),
         1 => any::<bool>().prop_map(Step::Hold),
+        1 => any::<bool>().prop_map(Step::Pause),
         1 => any::<bool>().prop_map(Step::Line),
     ]
 }
@@ -183,6 +186,7 @@ fn take(world: &mut World, step: &Step) {
         Step::Builds(scripts) => world.scripts = scripts.iter().copied().collect(),
         Step::Meddle(meddle) => interfere(world, meddle),
         Step::Hold(hold) => world.hold = *hold,
+        Step::Pause(paused) => world.paused = paused.then_some(world.real),
         Step::Line(wait) => {
             world.admission = if *wait {
                 Admission::Waiting {
@@ -332,6 +336,7 @@ fn calm(world: &mut World) {
     world.blind.clear();
     world.scripts.clear();
     world.hold = false;
+    world.paused = None;
     world.admission = Admission::Granted;
     mend(world);
     world.claims.retain(|_, claim| claim.app == world.id);

@@ -14,6 +14,7 @@ use lamplighter::model::observed::{
     Build, BuildFailure, BuildState, Gate, Observed, Probe, Rollout, Service, StoppedTask, TagLook,
     TargetGroup, Targets,
 };
+use lamplighter::model::pause::{Pause, Paused};
 use lamplighter::model::policy::{
     Admission, BuildEnv, CatalogueEntry, Deletions, OPERATION_ID_VARIABLE, ParameterRule, Policy, TOKEN_LIFE,
     Template, Timing,
@@ -50,10 +51,11 @@ pub(crate) enum Sense {
     Probe,
     Claims,
     Tagged,
+    Paused,
 }
 
 impl Sense {
-    pub(crate) const ALL: [Sense; 10] = [
+    pub(crate) const ALL: [Sense; 11] = [
         Sense::Row,
         Sense::Memory,
         Sense::Gate,
@@ -64,6 +66,7 @@ impl Sense {
         Sense::Probe,
         Sense::Claims,
         Sense::Tagged,
+        Sense::Paused,
     ];
 
     /// Takes this sense away from a view.
@@ -83,6 +86,7 @@ impl Sense {
             Sense::Probe => view.probe = Observed::Unknown,
             Sense::Claims => view.claims = Observed::Unknown,
             Sense::Tagged => view.tagged = Observed::Unknown,
+            Sense::Paused => view.paused = Observed::Unknown,
         }
     }
 }
@@ -175,6 +179,8 @@ pub(crate) struct World {
     pub(crate) stopped_task: Option<StoppedTask>,
     pub(crate) deletions: Deletions,
     pub(crate) hold: bool,
+    /// Since when an operator holds every action, if one does.
+    pub(crate) paused: Option<Timestamp>,
     pub(crate) admission: Admission,
     pub(crate) listing: Observed<TagLook>,
     pub(crate) swept: Timestamp,
@@ -207,6 +213,7 @@ impl World {
             stopped_task: None,
             deletions: Deletions::Unjudged,
             hold: false,
+            paused: None,
             admission: Admission::Granted,
             listing: Observed::Unknown,
             swept: real,
@@ -405,6 +412,17 @@ impl World {
         self.end(n, BuildState::Succeeded);
     }
 
+    fn shown_pause(&self) -> Observed<Paused> {
+        let paused = self.paused.map(|since| Paused {
+            whole_fleet: true,
+            pause: Pause {
+                since: Some(since),
+                reason: Some("moving the table".to_owned()),
+            },
+        });
+        paused.into()
+    }
+
     /// What a look shows; the same reads as the inventory's.
     pub(crate) fn look(&mut self) -> AppView {
         let row = self.row.as_ref().map(|json| read_row(&self.id, json));
@@ -420,6 +438,7 @@ impl World {
             probe: Observed::Unknown,
             stopped_task: Observed::Unknown,
             claims: Observed::Present(self.claims.clone()),
+            paused: self.shown_pause(),
             deletions: self.deletions.clone(),
             admission: self.admission.clone(),
             entropy: self.entropy(),

@@ -15,6 +15,7 @@ use crate::model::history::Event;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, OperationId};
 use crate::model::observed::Gate;
+use crate::model::pause::{Pause, PauseScope, Pauses, REASON_MAX};
 use crate::model::row::{RawValue, Row};
 
 #[allow(
@@ -27,6 +28,9 @@ pub(super) type Item = std::collections::HashMap<String, AttributeValue>;
 pub(super) const CLOSED: &str = "closed";
 /// The key of the item that holds an operator's approval of a mass deletion.
 pub(super) const DELETIONS: &str = "control#deletions";
+/// What is paused: `fleet`, and `app#<id>` for each app. That an attribute is there is what counts.
+pub(super) const PAUSE: &str = "control#pause";
+const FLEET: &str = "fleet";
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -94,6 +98,41 @@ pub(super) fn read_claim(item: &Item) -> Result<Claim, String> {
 /// When deletions were approved, from the control item.
 pub(super) fn read_approval(item: &Item) -> Result<Timestamp, String> {
     timestamp(item, "approvedAt")
+}
+
+/// The attribute that stands for a pause.
+pub(super) fn pause_name(scope: &PauseScope) -> String {
+    match scope {
+        PauseScope::Fleet => FLEET.to_owned(),
+        PauseScope::App(id) => memory_key(id),
+    }
+}
+
+pub(super) fn of_pause(pause: &Pause) -> AttributeValue {
+    let since = pause.since.map(|at| ("since".to_owned(), text(at.to_string())));
+    let reason = pause.reason.clone().map(|why| ("reason".to_owned(), text(why)));
+    AttributeValue::M(since.into_iter().chain(reason).collect())
+}
+
+/// Every pause in the control item. Total: a person in need may have written it by hand, and whatever is there
+/// pauses, even where its details cannot be read.
+pub(super) fn read_pauses(item: &Item) -> Pauses {
+    let mut pauses = Pauses::default();
+    for (name, value) in item {
+        let details = value.as_m().ok();
+        let pause = Pause {
+            since: details.and_then(|details| timestamp(details, "since").ok()),
+            reason: details
+                .and_then(|details| string(details, "reason").ok())
+                .map(|reason| text::one_line(&reason, REASON_MAX)),
+        };
+        if name == FLEET {
+            pauses.fleet = Some(pause);
+        } else if let Some(id) = name.strip_prefix("app#").and_then(AppId::from_key) {
+            pauses.apps.insert(id, pause);
+        }
+    }
+    pauses
 }
 
 pub(super) fn of_event(event: &Event) -> Result<Item, String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 
 use super::DynamoDb;
@@ -16,6 +16,7 @@ use crate::model::history::Event;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, OperationId};
 use crate::model::observed::{ClaimHolders, Gate};
+use crate::model::pause::{Pause, PauseScope, Pauses};
 
 /// AWS: the most keys of one `BatchGetItem`.
 const BATCH_MAX: usize = 100;
@@ -164,6 +165,36 @@ impl StateStore for DynamoDb {
             .map_err(|e| aws::map("dynamodb.PutItem", e))?;
         Ok(())
     }
+
+    async fn pauses(&self) -> Result<Pauses> {
+        let found = self.item(item::PAUSE).await?;
+        Ok(found.as_ref().map(item::read_pauses).unwrap_or_default())
+    }
+
+    async fn set_pause(&self, scope: &PauseScope, pause: Option<&Pause>) -> Result<Pauses> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.state)
+            .key("pk", item::text(item::PAUSE))
+            .expression_attribute_names("#scope", item::pause_name(scope))
+            .return_values(ReturnValue::AllNew);
+        let request = match pause {
+            Some(pause) => request
+                .update_expression("SET #scope = :pause")
+                .expression_attribute_values(":pause", item::of_pause(pause)),
+            None => request.update_expression("REMOVE #scope"),
+        };
+        let answer = request
+            .send()
+            .await
+            .map_err(|e| aws::map("dynamodb.UpdateItem", e))?;
+        Ok(answer
+            .attributes
+            .as_ref()
+            .map(item::read_pauses)
+            .unwrap_or_default())
+    }
 }
 
 /// Puts one item where its key says it belongs. Keys of other kinds, such as leases, are somebody else's.
@@ -179,6 +210,8 @@ fn sort(snapshot: &mut StateSnapshot, key: &str, found: Item) -> std::result::Re
         snapshot.claims.insert(claim, item::read_claim(&found)?);
     } else if key == item::DELETIONS {
         snapshot.deletions_approved_at = Some(item::read_approval(&found)?);
+    } else if key == item::PAUSE {
+        snapshot.pauses = item::read_pauses(&found);
     }
     Ok(())
 }
