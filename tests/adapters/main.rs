@@ -6,9 +6,12 @@ mod build_view;
 mod builds;
 mod cancellation;
 mod canned;
+mod conformance;
 mod desired;
 mod errors;
 mod loaded;
+#[path = "../support/memory_tables.rs"]
+mod memory_tables;
 mod probe;
 mod routes;
 mod services;
