@@ -158,7 +158,7 @@ impl SimCloud {
         answer
     }
 
-    async fn call(&self, mut call: Call) -> Reply {
+    pub(crate) async fn call(&self, mut call: Call) -> Reply {
         let drawn = {
             let (mut sim, _) = self.shared.now();
             sim.ledger.count(&call);

@@ -15,6 +15,8 @@ pub struct SimConfig {
     pub clock: Arc<dyn Clock>,
     /// The `DynamoDB` that answers behind the same endpoint, and that builds ask for their gate.
     pub database: Database,
+    /// Whom builds ask for their gate instead of the database, if anybody.
+    pub gatekeeper: Option<Arc<dyn Gatekeeper>>,
     /// The Region in every ARN.
     pub region: String,
     /// The account in every ARN.
@@ -50,6 +52,7 @@ impl SimConfig {
         Self {
             clock,
             database,
+            gatekeeper: None,
             region: "eu-west-1".to_owned(),
             account: "123456789012".to_owned(),
             speed: 1.0,
@@ -84,6 +87,12 @@ impl std::fmt::Debug for SimConfig {
             .field("seed", &self.seed)
             .finish_non_exhaustive()
     }
+}
+
+/// Answers for the gate in place of the database, where there is none behind the world.
+pub trait Gatekeeper: Send + Sync {
+    /// Whether this build is the one build of its operation: the first to ask, and again whenever it asks.
+    fn passes(&self, operation: &str, build: &str) -> bool;
 }
 
 /// The environment variables a build reads, the tags it writes, and whether it asks the gate.

@@ -20,6 +20,7 @@ mod client;
 mod clock;
 mod cloud;
 mod config;
+mod direct;
 pub mod faults;
 mod faults_view;
 mod history;
@@ -37,7 +38,8 @@ mod world;
 
 pub use clock::{Clock, TokioClock};
 pub use cloud::SimCloud;
-pub use config::{Contract, SimConfig, Span, Timings};
+pub use config::{Contract, Gatekeeper, SimConfig, Span, Timings};
+pub use direct::{Refusal, StoppedTaskView, TargetGroupView};
 pub use dynoxide::Database;
 pub use faults::{Fault, FaultPlan, ServerError};
 pub use faults_view::Faults;

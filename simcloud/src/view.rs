@@ -78,6 +78,8 @@ pub struct ServiceView {
     pub healthy: u32,
     /// The PRIMARY deployment's `rolloutState`.
     pub rollout: Option<&'static str>,
+    /// How many deployments it lists: one, unless a rollout is under way.
+    pub deployments: usize,
     /// The PRIMARY deployment's `failedTasks`.
     pub failed_tasks: u32,
     /// Whether its target group exists and a load balancer forwards to it.
@@ -238,6 +240,7 @@ fn service_view(sim: &Sim, service: &Service) -> ServiceView {
         pending: count(&|task| task.status <= TaskStatus::Pending),
         healthy: count(&|task| task.health == Some(Health::Healthy)),
         rollout: primary.map(|deployment| deployment.rollout.as_str()),
+        deployments: service.deployments.len(),
         failed_tasks: primary.map_or(0, |deployment| deployment.failed_tasks),
         attached: sim
             .group_of(service)

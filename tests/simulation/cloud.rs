@@ -4,18 +4,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
 use lamplighter::cloud::aws::{Clients, Simulation, Unobserved};
 use lamplighter::cloud::dynamodb::{DynamoDb, create_tables};
-use lamplighter::cloud::{Prober, StateSnapshot, StateStore as _};
+use lamplighter::cloud::{Cloud, Prober, StateSnapshot, StateStore as _};
 use lamplighter::config::Config;
+use lamplighter::model::history::Event;
+use lamplighter::model::name::{AppId, BuildId};
 use lamplighter::model::observed::{Observed, Probe};
+use lamplighter::model::row::{RawValue, Row};
 use lamplighter::serve;
 use serde_json::{Value, json};
-use simcloud::{Database, Reply, SimCloud, SimConfig, TokioClock};
+use simcloud::{Database, Gatekeeper, Reply, SimCloud, SimConfig, TokioClock};
 
+use crate::clock::VirtualClock;
+use crate::edge::{Ground, name};
+use crate::memory_tables::MemoryTables;
 use crate::row::RowSpec;
-use crate::scenario::Scenario;
+use crate::scenario::{Depth, Scenario};
+use crate::weather::{Line, Weather};
 
 const TEMPLATE: &str = r#"
 [schedules.office]
@@ -94,18 +100,42 @@ pub(crate) const MAX_ATTEMPTS: usize = 3;
 pub(crate) struct TestCloud {
     pub(crate) sim: SimCloud,
     pub(crate) config: Config,
-    database: Database,
-    /// Reads the tables without faults and without a trace.
-    unseen: DynamoDb,
+    ways: Ways,
+}
+
+/// How the daemons, the portal and the oracles reach the world.
+enum Ways {
+    /// Through the real SDK, over HTTP in memory, with DynamoDB's emulator.
+    Sdk {
+        database: Database,
+        /// Reads the tables without faults and without a trace.
+        unseen: Box<DynamoDb>,
+    },
+    /// As values, with tables in memory.
+    Direct(Arc<Ground>),
+}
+
+/// Answers for the gate from the tables in memory.
+struct Keeper(Arc<MemoryTables>);
+
+impl Gatekeeper for Keeper {
+    fn passes(&self, operation: &str, build: &str) -> bool {
+        self.0.pass_gate(&name(operation), &BuildId::new(build))
+    }
 }
 
 impl TestCloud {
     pub(crate) async fn new(scenario: &Scenario) -> Self {
         let clock = Arc::new(TokioClock::starting_at(scenario.begin));
+        let tables = Arc::new(MemoryTables::default());
         let sim = SimCloud::new(SimConfig {
             seed: scenario.seed,
             concurrent_builds: scenario.concurrent_builds,
             log_lines: 2_000_000,
+            gatekeeper: match scenario.depth {
+                Depth::Sdk => None,
+                Depth::Direct => Some(Arc::new(Keeper(tables.clone()))),
+            },
             ..SimConfig::with_clock(clock.clone())
         });
         for (project, cluster) in [
@@ -121,48 +151,125 @@ impl TestCloud {
         config.workers = scenario.workers;
         config.policy.scope = scenario.scope;
         config.policy.timing.memory_retention = scenario.memory_retention;
-        let database = sim.database();
-        let aside = SimCloud::new(SimConfig {
-            log_lines: 0,
-            database: database.clone(),
-            ..SimConfig::with_clock(clock)
-        });
-        let simulation = Simulation::new(aside.http_client(), scenario.begin, 0);
-        let clients = Clients::simulated(&simulation, &(Arc::new(Unobserved) as _));
-        create_tables(&clients, &serve::tables(&config)).await.unwrap();
-        let unseen = DynamoDb::new(&clients, serve::tables(&config));
-        Self {
-            sim,
-            config,
-            database,
-            unseen,
+        let ways = match scenario.depth {
+            Depth::Direct => {
+                let seen = VirtualClock::starting_at(scenario.begin);
+                let weather = Weather::new(seen, scenario.seed, scenario.trouble.rates.clone());
+                Ways::Direct(Ground::new(sim.clone(), tables, Arc::new(weather)))
+            }
+            Depth::Sdk => {
+                sim.faults().set(scenario.trouble.plan());
+                let database = sim.database();
+                let aside = SimCloud::new(SimConfig {
+                    log_lines: 0,
+                    database: database.clone(),
+                    ..SimConfig::with_clock(clock)
+                });
+                let simulation = Simulation::new(aside.http_client(), scenario.begin, 0);
+                let clients = Clients::simulated(&simulation, &(Arc::new(Unobserved) as _));
+                create_tables(&clients, &serve::tables(&config)).await.unwrap();
+                let unseen = Box::new(DynamoDb::new(&clients, serve::tables(&config)));
+                Ways::Sdk { database, unseen }
+            }
+        };
+        Self { sim, config, ways }
+    }
+
+    /// The weather, where daemons meet the world directly.
+    pub(crate) fn weather(&self) -> Option<&Weather> {
+        match &self.ways {
+            Ways::Sdk { .. } => None,
+            Ways::Direct(ground) => Some(&ground.weather),
         }
     }
 
+    /// Every edge of a daemon; `None`: it has to bring AWS clients of its own.
+    pub(crate) fn edges(&self, line: Arc<Line>) -> Option<Cloud> {
+        match &self.ways {
+            Ways::Sdk { .. } => None,
+            Ways::Direct(ground) => Some(ground.edges(line)),
+        }
+    }
+
+    /// No call goes wrong any more. How many did.
+    pub(crate) fn clear_faults(&self) -> u64 {
+        if let Some(weather) = self.weather() {
+            weather.clear();
+            return weather.faults();
+        }
+        let injected = self.sim.faults().injected().values().sum();
+        self.sim.faults().clear();
+        injected
+    }
+
     pub(crate) fn put(&self, id: &str, row: &RowSpec) {
-        let request = json!({"TableName": self.config.tables.desired, "Item": row.item(id)});
-        self.database
+        let item = row.item(id);
+        let database = match &self.ways {
+            Ways::Sdk { database, .. } => database,
+            Ways::Direct(ground) => {
+                let id = AppId::from_key(id).unwrap();
+                let raw = item.as_object().unwrap().iter();
+                let row = Row::read(
+                    id.clone(),
+                    raw.map(|(name, value)| (name.clone(), raw_value(value)))
+                        .collect(),
+                );
+                ground.tables.items().rows.insert(id, row);
+                return;
+            }
+        };
+        let request = json!({"TableName": self.config.tables.desired, "Item": item});
+        database
             .put_item(serde_json::from_str(&request.to_string()).unwrap())
             .unwrap();
     }
 
     pub(crate) fn delete(&self, id: &str) {
+        let database = match &self.ways {
+            Ways::Sdk { database, .. } => database,
+            Ways::Direct(ground) => {
+                ground.tables.items().rows.remove(&AppId::from_key(id).unwrap());
+                return;
+            }
+        };
         let request = json!({"TableName": self.config.tables.desired, "Key": {"id": {"S": id}}});
-        self.database
+        database
             .delete_item(serde_json::from_str(&request.to_string()).unwrap())
             .unwrap();
     }
 
     /// The state table as it is.
     pub(crate) async fn state(&self) -> StateSnapshot {
-        self.unseen.snapshot().await.unwrap()
+        match &self.ways {
+            Ways::Sdk { unseen, .. } => unseen.snapshot().await.unwrap(),
+            Ways::Direct(ground) => ground.tables.items().snapshot(),
+        }
     }
 
     /// The history the daemons wrote, a line each.
     pub(crate) fn history(&self) -> Vec<String> {
+        let database = match &self.ways {
+            Ways::Sdk { database, .. } => database,
+            Ways::Direct(ground) => {
+                let items = ground.tables.items();
+                let events = items.events.values().flat_map(|of_app| of_app.values());
+                let line = |event: &Event| {
+                    let words = [
+                        event.id.as_str(),
+                        &event.rule,
+                        &event.reason,
+                        &event.phase,
+                        &event.message,
+                    ];
+                    format!("{} decided {} {}", event.time, event.at, words.join(" | "))
+                };
+                let mut lines: Vec<String> = events.map(line).collect();
+                lines.sort();
+                return lines;
+            }
+        };
         let request = json!({"TableName": self.config.tables.events});
-        let answer = self
-            .database
+        let answer = database
             .scan(serde_json::from_str(&request.to_string()).unwrap())
             .unwrap();
         let answer = serde_json::to_value(&answer).unwrap();
@@ -186,6 +293,9 @@ impl TestCloud {
 
     /// How many calls so far could have changed something.
     pub(crate) fn changes(&self) -> u64 {
+        if let Some(weather) = self.weather() {
+            return weather.changes();
+        }
         self.sim
             .world()
             .calls()
@@ -196,7 +306,22 @@ impl TestCloud {
     }
 }
 
-/// Whether an operation changes something.
+/// An attribute as the adapter hands it on.
+fn raw_value(value: &Value) -> RawValue {
+    let (kind, inner) = value.as_object().unwrap().iter().next().unwrap();
+    match (kind.as_str(), inner) {
+        ("S", Value::String(text)) => RawValue::Text(text.clone()),
+        ("N", Value::String(text)) => RawValue::Number(text.clone()),
+        ("M", Value::Object(map)) => RawValue::Map(
+            map.iter()
+                .map(|(name, value)| (name.clone(), raw_value(value)))
+                .collect(),
+        ),
+        other => panic!("no row of these has {other:?}"),
+    }
+}
+
+/// Whether an operation of the wire changes something.
 pub(crate) fn changes(operation: &str) -> bool {
     let verb = operation.split('.').nth(1).unwrap_or_default();
     let verbs = [
@@ -221,44 +346,5 @@ impl Prober for InMemoryProber {
             Reply::Response(answer) => Probe::Failed(format!("HTTP {}", answer.status())),
             Reply::Dropped | Reply::Hangs => Probe::Failed("no answer".to_owned()),
         })
-    }
-}
-
-/// A virtual clock, wrong by as much as it is told.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct VirtualClock {
-    base: Timestamp,
-    started: tokio::time::Instant,
-}
-
-impl VirtualClock {
-    pub(crate) fn starting_at(base: Timestamp) -> Self {
-        Self {
-            base,
-            started: tokio::time::Instant::now(),
-        }
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.base + jiff::SignedDuration::try_from(self.started.elapsed()).unwrap()
-    }
-
-    /// When tokio's time shows that moment.
-    pub(crate) fn instant(&self, at: Timestamp) -> tokio::time::Instant {
-        let passed = at.duration_since(self.base);
-        self.started + std::time::Duration::try_from(passed).unwrap_or_default()
-    }
-
-    pub(crate) fn wrong_by(self, skew: jiff::SignedDuration) -> Self {
-        Self {
-            base: self.base + skew,
-            ..self
-        }
-    }
-}
-
-impl lamplighter::clock::Clock for VirtualClock {
-    fn now(&self) -> Timestamp {
-        VirtualClock::now(self)
     }
 }

@@ -1,7 +1,6 @@
 //! A replica of the real controller with real AWS clients, which can be made to die at any await.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -16,35 +15,40 @@ use lamplighter::controller::triggers::Tick;
 use lamplighter::controller::{Controller, Parts};
 use lamplighter::metrics::Metrics;
 use lamplighter::serve;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::cloud::{InMemoryProber, TestCloud, VirtualClock, changes};
+use crate::clock::VirtualClock;
+use crate::cloud::{InMemoryProber, TestCloud, changes};
 use crate::dice::Dice;
 use crate::scenario::Replica;
+use crate::weather::Line;
 
 /// A running replica.
 pub(crate) struct Daemon {
     work: JoinSet<()>,
-    tripwire: Arc<Tripwire>,
+    line: Arc<Line>,
 }
 
 impl Daemon {
     /// Starts a replica; `life` tells its lives apart.
     pub(crate) fn start(cloud: &TestCloud, replica: &Replica, life: u64, clock: VirtualClock) -> Self {
         let mut dice = Dice::new(replica.seed, 100 + life);
-        let tripwire = Arc::new(Tripwire::default());
-        let connection = Connection {
-            to: cloud.sim.http_client(),
-            tripwire: tripwire.clone(),
-        };
-        let http = SharedHttpClient::new(connection);
-        let simulation = Simulation::new(http, clock.now(), dice.next());
-        let clients = Clients::simulated(&simulation, &(Arc::new(Unobserved) as _));
-        let prober = Arc::new(InMemoryProber(cloud.sim.clone()));
+        let line = Arc::new(Line::default());
         let config = &cloud.config;
+        let over_the_wire = || {
+            let connection = Connection {
+                to: cloud.sim.http_client(),
+                line: line.clone(),
+            };
+            let http = SharedHttpClient::new(connection);
+            let simulation = Simulation::new(http, clock.now(), replica.seed ^ life);
+            let clients = Clients::simulated(&simulation, &(Arc::new(Unobserved) as _));
+            let prober = Arc::new(InMemoryProber(cloud.sim.clone()));
+            Cloud::on_aws(&clients, serve::tables(config), prober)
+        };
         let controller = Controller::new(Parts {
-            cloud: Cloud::on_aws(&clients, serve::tables(config), prober),
+            cloud: cloud.edges(line.clone()).unwrap_or_else(over_the_wire),
             policy: Arc::new(config.policy.clone()),
             admission: config.admission,
             intervals: config.intervals,
@@ -63,21 +67,18 @@ impl Daemon {
         });
         work.spawn(tick(sender.clone(), config.intervals.sweep, Tick::Sweep));
         work.spawn(tick(sender, Duration::from_mins(1), Tick::Minute));
-        Self { work, tripwire }
+        Self { work, line }
     }
 
     /// Lets it die at its `after`-th call from now that changes something: before that is sent, or after it
     /// was carried out and before its answer is read.
     pub(crate) fn trip(&self, after: u64, answered: bool) {
-        self.tripwire.left.store(after, Ordering::SeqCst);
-        self.tripwire
-            .answered
-            .store(u64::from(answered), Ordering::SeqCst);
+        self.line.trip(after, answered);
     }
 
     /// Returns when it has come to that call.
     pub(crate) async fn tripped(&self) {
-        self.tripwire.tripped.notified().await;
+        self.line.tripped.notified().await;
     }
 
     /// Dies: every task of it, wherever it waits.
@@ -96,30 +97,10 @@ async fn tick(ticks: mpsc::Sender<Tick>, every: Duration, tick: Tick) {
     }
 }
 
-/// Counts down calls that change something.
-#[derive(Debug, Default)]
-struct Tripwire {
-    left: AtomicU64,
-    answered: AtomicU64,
-    tripped: Notify,
-}
-
-impl Tripwire {
-    fn trips(&self, request: &HttpRequest) -> bool {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        if !changes(target) {
-            return false;
-        }
-        let left = self.left.load(Ordering::SeqCst);
-        self.left.store(left.saturating_sub(1), Ordering::SeqCst);
-        left == 1
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Connection {
     to: SharedHttpClient,
-    tripwire: Arc<Tripwire>,
+    line: Arc<Line>,
 }
 
 impl HttpClient for Connection {
@@ -129,30 +110,35 @@ impl HttpClient for Connection {
         parts: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let to = self.to.http_connector(settings, parts);
-        SharedHttpConnector::new(Line {
+        SharedHttpConnector::new(Wire {
             to,
-            tripwire: self.tripwire.clone(),
+            line: self.line.clone(),
         })
     }
 }
 
 #[derive(Debug)]
-struct Line {
+struct Wire {
     to: SharedHttpConnector,
-    tripwire: Arc<Tripwire>,
+    line: Arc<Line>,
 }
 
-impl HttpConnector for Line {
+/// Whether this is the call at which its daemon dies.
+fn trips(line: &Line, request: &HttpRequest) -> bool {
+    changes(request.headers().get("x-amz-target").unwrap_or_default()) && line.trips()
+}
+
+impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if !self.tripwire.trips(&request) {
+        if !trips(&self.line, &request) {
             return self.to.call(request);
         }
-        let (to, tripwire) = (self.to.clone(), self.tripwire.clone());
+        let (to, line) = (self.to.clone(), self.line.clone());
         HttpConnectorFuture::new(async move {
-            if tripwire.answered.load(Ordering::SeqCst) == 1 {
+            if line.dies_after_the_answer() {
                 let _ = to.call(request).await;
             }
-            tripwire.tripped.notify_one();
+            line.tripped.notify_one();
             std::future::pending().await
         })
     }

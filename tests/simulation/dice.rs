@@ -40,6 +40,11 @@ impl Dice {
         self.next() % 100 < percent
     }
 
+    /// True with this probability.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.rate(1.0) < probability
+    }
+
     /// A probability up to `most`.
     pub(crate) fn rate(&mut self, most: f64) -> f64 {
         most * f64::from(u32::try_from(self.next() >> 40).unwrap()) / f64::from(1 << 24)

@@ -2,15 +2,20 @@
 //! everything, and the same seed gives the same log to the last byte. `SEED=n` replays one.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod clock;
 mod cloud;
 mod daemon;
 mod dice;
+mod edge;
+#[path = "../support/memory_tables.rs"]
+mod memory_tables;
 mod row;
 mod run;
 mod scenario;
 mod trouble;
 mod verdict;
 mod watch;
+mod weather;
 mod wish;
 mod workload;
 
@@ -18,6 +23,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use run::{Outcome, Tally, run};
+use scenario::Depth;
 
 /// Seeds that found a bug once.
 const FAILED_BEFORE: &str = include_str!("seeds.txt");
@@ -29,18 +35,31 @@ fn variable(name: &str) -> Option<u64> {
     })
 }
 
-fn failed_before() -> Vec<u64> {
+/// The depth that `DEPTH` names.
+fn depth() -> Depth {
+    match std::env::var("DEPTH").as_deref() {
+        Ok("sdk") => Depth::Sdk,
+        Ok("direct") | Err(_) => Depth::Direct,
+        Ok(other) => panic!("DEPTH={other} is neither sdk nor direct"),
+    }
+}
+
+fn failed_before(wanted: Depth) -> Vec<u64> {
     let lines = FAILED_BEFORE
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default().trim());
-    lines
-        .filter(|line| !line.is_empty())
-        .map(|line| line.parse().unwrap())
-        .collect()
+    let mut seeds = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        let (depth, seed) = line.split_once(' ').unwrap();
+        if depth == wanted.name() {
+            seeds.push(seed.trim().parse().unwrap());
+        }
+    }
+    seeds
 }
 
 /// Runs seeds on every core, and fails with one line for each that is wrong.
-fn check(seeds: &[u64]) {
+fn check(seeds: &[u64], depth: Depth) {
     let next = AtomicU64::new(0);
     let total = Mutex::new((Tally::default(), Vec::new()));
     let took = run::cost(|| {
@@ -50,11 +69,11 @@ fn check(seeds: &[u64]) {
                     while let Some(seed) =
                         seeds.get(usize::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap())
                     {
-                        let outcome = run(*seed);
+                        let outcome = run(*seed, depth);
                         let (tally, wrong) = &mut *total.lock().unwrap();
                         tally.add(&outcome.tally);
                         if let Some(what) = outcome.wrong.first() {
-                            println!("{}", replay_line(*seed, what));
+                            println!("{}", replay_line(*seed, depth, what));
                             wrong.push(*seed);
                         }
                     }
@@ -63,32 +82,51 @@ fn check(seeds: &[u64]) {
         });
     });
     let (tally, wrong) = total.into_inner().unwrap();
-    println!("{} seeds in {:.1} s: {tally:?}", seeds.len(), took.as_secs_f64());
+    println!(
+        "{} seeds ({}) in {:.1} s: {tally:?}",
+        seeds.len(),
+        depth.name(),
+        took.as_secs_f64()
+    );
     assert!(wrong.is_empty(), "seeds {wrong:?} failed");
 }
 
-fn replay_line(seed: u64, what: &str) -> String {
-    format!("SEED={seed} cargo test --test simulation replay -- --nocapture  # {what}")
+fn replay_line(seed: u64, depth: Depth, what: &str) -> String {
+    let depth = depth.name();
+    format!("SEED={seed} DEPTH={depth} cargo test --test simulation replay -- --nocapture  # {what}")
 }
 
-/// `SEEDS=10000` tries more, `FIRST=n` others. A seed takes about 4 s of CPU.
-#[test]
-fn a_hundred_seeds_break_no_promise() {
+/// `SEEDS=10000` tries more, `FIRST=n` others.
+fn seeds(unless_told: u64) -> Vec<u64> {
     let first = variable("FIRST").unwrap_or(1);
-    let count = variable("SEEDS").unwrap_or(100);
-    check(&(first..first + count).collect::<Vec<_>>());
+    let count = variable("SEEDS").unwrap_or(unless_told);
+    (first..first + count).collect()
+}
+
+/// A hundred virtual hours each.
+#[test]
+fn a_thousand_seeds_break_no_promise() {
+    check(&seeds(1000), Depth::Direct);
+}
+
+/// With the real SDK a seed takes about 4 s of CPU.
+#[test]
+fn seeds_over_the_sdk_break_no_promise() {
+    check(&seeds(60), Depth::Sdk);
 }
 
 #[test]
 fn seeds_that_failed_before_pass() {
-    check(&failed_before());
+    for depth in [Depth::Direct, Depth::Sdk] {
+        check(&failed_before(depth), depth);
+    }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_log() {
     let mut hashes = std::collections::BTreeSet::new();
-    for seed in [3, 8, 21] {
-        let (first, second) = (run(seed), run(seed));
+    for (seed, depth) in [(3, Depth::Sdk), (8, Depth::Direct), (21, Depth::Direct)] {
+        let (first, second) = (run(seed, depth), run(seed, depth));
         let differs = first.log.iter().zip(&second.log).find(|(a, b)| a != b);
         assert_eq!(differs, None, "seed {seed}");
         assert_eq!(first.hash, second.hash, "seed {seed}");
@@ -100,10 +138,11 @@ fn the_same_seed_gives_the_same_log() {
 
 #[test]
 fn another_process_gives_the_same_log() {
-    let here = run(5).hash;
+    let here = run(5, Depth::Direct).hash;
     let there = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "replay", "--nocapture"])
         .env("SEED", "5")
+        .env("DEPTH", "direct")
         .env("QUIET", "1")
         .output()
         .unwrap();
@@ -111,16 +150,16 @@ fn another_process_gives_the_same_log() {
     assert!(said.contains(&here), "{here} is not in {said}");
 }
 
-/// Tells one seed: `SEED=17 cargo test --test simulation replay -- --nocapture`. `QUIET=1` leaves out the log.
+/// Tells one seed: `SEED=17 DEPTH=sdk cargo test --test simulation replay -- --nocapture`. `QUIET=1` leaves out the log.
 #[test]
 fn replay() {
     let Some(seed) = variable("SEED") else {
         println!("skipped: SEED is not set");
         return;
     };
-    let outcome: Outcome = run(seed);
+    let outcome: Outcome = run(seed, depth());
     if std::env::var_os("QUIET").is_none() {
-        let scenario = scenario::Scenario::of(seed);
+        let scenario = scenario::Scenario::of(seed, depth());
         println!("{:#?}", Short(&scenario));
         for line in &outcome.log {
             println!("{line}");
@@ -128,7 +167,7 @@ fn replay() {
     }
     println!("seed {seed} has hash {} and {:?}", outcome.hash, outcome.tally);
     for what in &outcome.wrong {
-        println!("{}", replay_line(outcome.seed, what));
+        println!("{}", replay_line(outcome.seed, outcome.depth, what));
     }
     assert!(outcome.wrong.is_empty(), "seed {seed} failed");
 }
@@ -142,7 +181,7 @@ impl std::fmt::Debug for Short<'_> {
         f.debug_struct("Scenario")
             .field("begin", &scenario.begin)
             .field("quiet", &scenario.quiet)
-            .field("faults", &scenario.trouble.mix)
+            .field("faults", &scenario.trouble.rates)
             .field("staleness", &scenario.trouble.staleness)
             .field("replicas", &scenario.replicas)
             .field("scope", &scenario.scope)

@@ -8,15 +8,18 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use simcloud::ServiceStatus;
 
-use crate::cloud::{TestCloud, VirtualClock, changes};
+use crate::clock::VirtualClock;
+use crate::cloud::{TestCloud, changes};
 use crate::daemon::Daemon;
-use crate::scenario::{Event, Meddling, Scenario, Spoilt};
+use crate::scenario::{Depth, Event, Meddling, Scenario, Spoilt};
 use crate::verdict::{self, Portal};
 use crate::watch::Watch;
+use crate::weather::Weather;
 
 /// What a run came to.
 pub(crate) struct Outcome {
     pub(crate) seed: u64,
+    pub(crate) depth: Depth,
     /// What is wrong; empty: nothing.
     pub(crate) wrong: Vec<String>,
     /// Everything that happened, in order.
@@ -42,7 +45,7 @@ const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(210);
 const SETTLING_STEP: SignedDuration = SignedDuration::from_mins(20);
 /// How long nothing may change then.
 const STABLE_FOR: SignedDuration = SignedDuration::from_hours(2);
-/// The oracles are asked at least that often.
+/// The oracles are asked at least that often; where they can, after every change too.
 const STEP: SignedDuration = SignedDuration::from_secs(30);
 
 thread_local! {
@@ -65,7 +68,13 @@ pub(crate) fn catch_panics() {
 }
 
 /// Runs one seed from beginning to end.
-pub(crate) fn run(seed: u64) -> Outcome {
+pub(crate) fn run(seed: u64, depth: Depth) -> Outcome {
+    tell(Scenario::of(seed, depth))
+}
+
+/// Runs one scenario from beginning to end.
+pub(crate) fn tell(scenario: Scenario) -> Outcome {
+    let (seed, depth) = (scenario.seed, scenario.depth);
     catch_panics();
     PANICS.set(Some(Vec::new()));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -75,7 +84,7 @@ pub(crate) fn run(seed: u64) -> Outcome {
         .unwrap();
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let mut story = Story::new(Scenario::of(seed)).await;
+            let mut story = Story::new(scenario).await;
             story.tell().await;
             story.close()
         })
@@ -83,6 +92,7 @@ pub(crate) fn run(seed: u64) -> Outcome {
     let panics = PANICS.take().unwrap_or_default();
     let mut outcome = told.unwrap_or_else(|_| Outcome {
         seed,
+        depth,
         wrong: Vec::new(),
         log: Vec::new(),
         hash: String::new(),
@@ -119,7 +129,6 @@ impl Story {
     async fn new(scenario: Scenario) -> Self {
         let clock = VirtualClock::starting_at(scenario.begin);
         let cloud = TestCloud::new(&scenario).await;
-        cloud.sim.faults().set(scenario.trouble.faults.clone());
         let watch = Watch::new(&scenario);
         let daemons = scenario.replicas.iter().map(|_| None).collect();
         let returns = (0..scenario.replicas.len())
@@ -175,12 +184,15 @@ impl Story {
             return;
         }
         self.cloud.sim.world().reset_calls();
+        let before = self.cloud.changes();
         if !self.pass_until(self.clock.now() + STABLE_FOR).await {
             return;
         }
-        let calls = self.cloud.sim.world().calls();
-        let written: Vec<_> = calls.iter().filter(|(name, _)| changes(name)).collect();
-        if !written.is_empty() {
+        if self.cloud.changes() != before {
+            let calls = self.cloud.sim.world().calls();
+            let mut written: Vec<_> = calls.keys().filter(|name| changes(name)).cloned().collect();
+            let log = self.cloud.weather().map(Weather::log).unwrap_or_default();
+            written.extend(log.last().cloned());
             self.wrong
                 .push(format!("eventually-stable: nothing changed, and yet {written:?}"));
         }
@@ -195,6 +207,7 @@ impl Story {
     /// Waits until everything is as it is wished, and no longer than it may take.
     async fn settle(&mut self) -> bool {
         let limit = self.scenario.quiet + SETTLED_AFTER;
+        let mut changed = u64::MAX;
         loop {
             let now = self.clock.now();
             if !self.pass_until((now + SETTLING_STEP).min(limit)).await {
@@ -203,10 +216,14 @@ impl Story {
             let now = self.clock.now();
             let wrong =
                 verdict::converged(&self.scenario, &self.cloud, &self.portal, &self.detached, now).await;
-            if wrong.is_empty() {
-                // What is counted as done by now may still have to be written down.
-                return self.pass_until(now + SETTLING_STEP).await;
+            // What is as wished by now may still have to be written down, or be handed from one app to the next.
+            // And while a daemon is down, nothing is over.
+            let changes = self.cloud.changes();
+            let calm = changes == changed && self.returns.is_empty();
+            if wrong.is_empty() && (calm || now >= limit) {
+                return true;
             }
+            changed = changes;
             if now >= limit {
                 self.wrong = wrong;
                 return false;
@@ -256,9 +273,17 @@ impl Story {
                     first_of(&mut deaths).await
                 }
             };
+            let changed = async {
+                match self.cloud.weather() {
+                    Some(weather) => weather.changed.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 n = first => Some(n),
+                // The oracles look after every change.
+                () = changed => None,
                 () = tokio::time::sleep_until(instant) => None,
             }
         };
@@ -304,8 +329,7 @@ impl Story {
     /// The trouble is over.
     fn quieten(&mut self) {
         self.tell_line("all is quiet from here on");
-        self.tally.faults = self.cloud.sim.faults().injected().values().sum();
-        self.cloud.sim.faults().clear();
+        self.tally.faults = self.cloud.clear_faults();
         self.cloud.sim.world().forget_behaviours();
         for daemon in self.daemons.iter().flatten() {
             daemon.trip(0, false);
@@ -398,7 +422,13 @@ impl Story {
         let world = self.cloud.sim.world();
         self.tally.builds = world.builds().len();
         let mut log = world.log();
-        self.tally.calls = log.iter().filter(|line| line.contains(" -> ")).count() as u64;
+        self.tally.calls = match self.cloud.weather() {
+            Some(weather) => {
+                log.extend(weather.log());
+                weather.calls()
+            }
+            None => log.iter().filter(|line| line.contains(" -> ")).count() as u64,
+        };
         log.append(&mut self.told);
         let decided = self.cloud.history();
         self.tally.readied = decided
@@ -422,6 +452,7 @@ impl Story {
         self.tally.virtual_hours = hours;
         Outcome {
             seed: self.scenario.seed,
+            depth: self.scenario.depth,
             wrong: self.wrong,
             log,
             hash,

@@ -13,9 +13,28 @@ use crate::row::RowSpec;
 use crate::trouble::{self, Trouble};
 use crate::workload;
 
+/// How deep a simulation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The real SDK between daemon and world, for mapping, pages, retries and classes of errors.
+    Sdk,
+    /// The world right behind the traits of the edge, for the mass of seeds.
+    Direct,
+}
+
+impl Depth {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sdk => "sdk",
+            Self::Direct => "direct",
+        }
+    }
+}
+
 /// One simulation.
 #[derive(Debug)]
 pub(crate) struct Scenario {
+    pub(crate) depth: Depth,
     pub(crate) seed: u64,
     pub(crate) begin: Timestamp,
     /// From here on nobody changes anything and nothing goes wrong.
@@ -94,10 +113,13 @@ const DAYS: [&str; 5] = [
 ];
 
 impl Scenario {
-    pub(crate) fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64, depth: Depth) -> Self {
         let mut dice = Dice::new(seed, 1);
         let quiet: Timestamp = format!("{}T00:40:00Z", dice.pick(&DAYS)).parse().unwrap();
-        let hours = dice.between(8, 30);
+        let hours = match depth {
+            Depth::Sdk => dice.between(8, 30),
+            Depth::Direct => dice.between(92, 100),
+        };
         let begin = quiet - SignedDuration::from_hours(i64::try_from(hours).unwrap());
         let two = dice.percent(35);
         let skewed = dice.percent(35);
@@ -125,6 +147,7 @@ impl Scenario {
             starts_per_minute: u32::try_from(dice.between(2, 20)).unwrap(),
         };
         let mut scenario = Self {
+            depth,
             seed,
             begin,
             quiet,

@@ -11,11 +11,18 @@ use crate::scenario::{Event, Meddling, Scenario, Spoilt};
 /// The faults of calls.
 #[derive(Debug)]
 pub(crate) struct Trouble {
-    pub(crate) faults: FaultPlan,
-    /// For people: which faults there are.
-    pub(crate) mix: Vec<String>,
+    pub(crate) rates: Vec<Rate>,
     /// How far back a stale answer may reach.
     pub(crate) staleness: Duration,
+}
+
+/// A fault that befalls calls at random.
+#[derive(Clone, Debug)]
+pub(crate) struct Rate {
+    /// Of that operation, or of all.
+    pub(crate) operation: Option<&'static str>,
+    pub(crate) probability: f64,
+    pub(crate) fault: Fault,
 }
 
 impl Trouble {
@@ -23,8 +30,7 @@ impl Trouble {
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 3);
         let mut trouble = Self {
-            faults: FaultPlan::new(),
-            mix: Vec::new(),
+            rates: Vec::new(),
             staleness: Duration::ZERO,
         };
         if dice.percent(25) {
@@ -79,14 +85,23 @@ impl Trouble {
         trouble
     }
 
-    fn add(&mut self, operation: Option<&str>, rate: f64, fault: Fault) {
-        self.mix
-            .push(format!("{} {rate:.3} {fault:?}", operation.unwrap_or("all")));
-        let faults = std::mem::take(&mut self.faults);
-        self.faults = match operation {
-            Some(operation) => faults.rate_of(operation, rate, fault),
-            None => faults.rate(rate, fault),
-        };
+    fn add(&mut self, operation: Option<&'static str>, probability: f64, fault: Fault) {
+        self.rates.push(Rate {
+            operation,
+            probability,
+            fault,
+        });
+    }
+
+    /// The same for the wire.
+    pub(crate) fn plan(&self) -> FaultPlan {
+        self.rates.iter().fold(FaultPlan::new(), |plan, rate| {
+            let fault = rate.fault.clone();
+            match rate.operation {
+                Some(operation) => plan.rate_of(operation, rate.probability, fault),
+                None => plan.rate(rate.probability, fault),
+            }
+        })
     }
 }
 

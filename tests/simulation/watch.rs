@@ -44,7 +44,7 @@ struct Owner {
 impl Watch {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let sweep = SignedDuration::try_from(scenario.intervals.sweep).unwrap();
-        let faulty = SignedDuration::from_mins(if scenario.trouble.mix.is_empty() { 0 } else { 20 });
+        let faulty = SignedDuration::from_mins(if scenario.trouble.rates.is_empty() { 0 } else { 20 });
         Self {
             scope: scenario.scope,
             // A ready app is asked by every sweep whether it answers. A sweep may have just passed it, and

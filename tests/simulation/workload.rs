@@ -5,7 +5,7 @@ use lamplighter::model::row::Desired;
 
 use crate::dice::Dice;
 use crate::row::{Broken, RowSpec};
-use crate::scenario::{Event, Scenario};
+use crate::scenario::{Depth, Event, Scenario};
 
 pub(crate) const APPS: [&str; 4] = ["shop", "wiki", "blog", "desk"];
 const HOSTS: [&str; 3] = ["tea.apps.example", "milk.apps.example", "rum.apps.example"];
@@ -28,7 +28,11 @@ pub(crate) fn draw(scenario: &mut Scenario) {
         // The last half hour is for what was asked before it.
         let last = scenario.quiet - SignedDuration::from_mins(30);
         let mut at = dice.moment(scenario.begin, last);
-        for _ in 0..dice.between(1, 7) {
+        let most = match scenario.depth {
+            Depth::Sdk => 7,
+            Depth::Direct => 20,
+        };
+        for _ in 0..dice.between(1, most) {
             life.step(&mut dice, at, scenario.quiet);
             let next = last.duration_since(at);
             let hurry = dice.percent(40);

@@ -188,7 +188,11 @@ impl StateStore for MemoryTables {
 
     async fn events(&self, id: &AppId, limit: u32) -> Result<Vec<Event>> {
         let items = self.items();
-        let newest_first = items.events.get(id).into_iter().flat_map(|all| all.values().rev());
+        let newest_first = items
+            .events
+            .get(id)
+            .into_iter()
+            .flat_map(|all| all.values().rev());
         Ok(newest_first
             .take(usize::try_from(limit).unwrap())
             .cloned()

@@ -29,6 +29,30 @@ impl Sim {
         if build.behaviours.contains(&Behaviour::GateUnreachable) {
             return unreachable();
         }
+        let asked = match &self.config.gatekeeper {
+            Some(keeper) => Ok(keeper.passes(operation, id)),
+            None => self.ask_the_table(table, operation, id),
+        };
+        match asked {
+            Ok(true) => {
+                self.ledger.note(at, &format!("{id} passed the gate"));
+                self.with_build(id, |build| {
+                    build.gate_passed.get_or_insert(at);
+                });
+                self.check_builds(id, at);
+                if lost { unreachable() } else { Ok(()) }
+            }
+            Ok(false) => Err(Failure::failed(Context::command(COMMAND, 90))),
+            Err(error) => {
+                self.ledger
+                    .note(at, &format!("{id} could not ask the gate: {error}"));
+                unreachable()
+            }
+        }
+    }
+
+    /// The condition of the shipped script.
+    fn ask_the_table(&self, table: &str, operation: &str, id: &str) -> Result<bool, DynoxideError> {
         let request = json!({
             "TableName": table,
             "Key": {"pk": {"S": format!("gate#{operation}")}},
@@ -41,22 +65,9 @@ impl Sim {
             .map_err(|error| DynoxideError::ValidationException(error.to_string()))
             .and_then(|request| self.config.database.update_item(request));
         match asked {
-            Ok(_) => {
-                self.ledger.note(at, &format!("{id} passed the gate"));
-                self.with_build(id, |build| {
-                    build.gate_passed.get_or_insert(at);
-                });
-                self.check_builds(id, at);
-                if lost { unreachable() } else { Ok(()) }
-            }
-            Err(DynoxideError::ConditionalCheckFailedException(..)) => {
-                Err(Failure::failed(Context::command(COMMAND, 90)))
-            }
-            Err(error) => {
-                self.ledger
-                    .note(at, &format!("{id} could not ask the gate: {error}"));
-                unreachable()
-            }
+            Ok(_) => Ok(true),
+            Err(DynoxideError::ConditionalCheckFailedException(..)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -1,0 +1,324 @@
+//! What becomes of each call of a daemon that meets the world without an SDK between: by rate, or at one exact call.
+//! Every call of every daemon passes here, is counted, and if it changes something is written down.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lamplighter::cloud::{Error, Result};
+use simcloud::Fault;
+use tokio::sync::Notify;
+
+use crate::clock::VirtualClock;
+use crate::dice::Dice;
+use crate::trouble::Rate;
+
+/// A call, as AWS names it.
+pub(crate) type Operation = &'static str;
+
+/// What becomes of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fate {
+    /// It never arrives, and the caller is told that something went wrong.
+    Lost,
+    /// It takes effect, and the caller is told that something went wrong.
+    AnswerLost,
+    /// The caller is told that something went wrong; it takes effect that much later.
+    Late(Duration),
+    /// It takes effect twice; the caller hears the first answer.
+    Twice,
+    /// Refused for asking too much.
+    Throttled,
+    /// Refused because the account has enough of it.
+    Limit,
+    /// Never answered. The SDK gives up after half a minute.
+    Hangs { applied: bool },
+    /// It shows the world as it was up to that long ago.
+    Stale(Duration),
+    /// The daemon dies before it is sent.
+    DiesBefore,
+    /// The daemon dies after it took effect, and before it hears so.
+    DiesAfter,
+}
+
+/// After how long the SDK gives up: `operation_timeout` of the real clients.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether an operation changes something.
+pub(crate) fn changes(operation: Operation) -> bool {
+    matches!(
+        operation,
+        "dynamodb.TransactWriteItems"
+            | "dynamodb.UpdateItem"
+            | "codebuild.StartBuild"
+            | "codebuild.StopBuild"
+            | "ecs.UpdateService"
+    )
+}
+
+/// Whether the answer of an operation may be old.
+fn may_be_stale(operation: Operation) -> bool {
+    matches!(operation, "ecs.DescribeServices" | "ecs.ListServices")
+}
+
+#[derive(Debug, Default)]
+struct Sky {
+    rates: Vec<Rate>,
+    placed: BTreeMap<u64, Fate>,
+    dice: Option<Dice>,
+    /// Every call so far, in order, while somebody records.
+    recorded: Option<Vec<Operation>>,
+    calls: u64,
+    changes: u64,
+    faults: u64,
+    log: Vec<String>,
+}
+
+/// The weather of one run.
+#[derive(Debug)]
+pub(crate) struct Weather {
+    clock: VirtualClock,
+    sky: Mutex<Sky>,
+    /// Told whenever something was changed.
+    pub(crate) changed: Notify,
+}
+
+impl Weather {
+    pub(crate) fn new(clock: VirtualClock, seed: u64, rates: Vec<Rate>) -> Self {
+        let sky = Sky {
+            rates,
+            dice: Some(Dice::new(seed, 9)),
+            ..Sky::default()
+        };
+        Self {
+            clock,
+            sky: Mutex::new(sky),
+            changed: Notify::new(),
+        }
+    }
+
+    fn sky(&self) -> MutexGuard<'_, Sky> {
+        self.sky.lock().unwrap()
+    }
+
+    /// The n-th call of all, counted from 1, meets this fate.
+    pub(crate) fn place(&self, nth: u64, fate: Fate) {
+        self.sky().placed.insert(nth, fate);
+    }
+
+    pub(crate) fn record(&self) {
+        self.sky().recorded = Some(Vec::new());
+    }
+
+    pub(crate) fn recorded(&self) -> Vec<Operation> {
+        self.sky().recorded.clone().unwrap_or_default()
+    }
+
+    /// From here on nothing goes wrong.
+    pub(crate) fn clear(&self) {
+        let mut sky = self.sky();
+        sky.rates.clear();
+        sky.placed.clear();
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.sky().calls
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.sky().changes
+    }
+
+    pub(crate) fn faults(&self) -> u64 {
+        self.sky().faults
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.sky().log.clone()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Something took effect.
+    pub(crate) fn note(&self, operation: Operation, what: &str) {
+        let now = self.clock.now();
+        let mut sky = self.sky();
+        sky.changes += 1;
+        sky.log.push(format!("{now} {operation} {what}"));
+        drop(sky);
+        self.changed.notify_one();
+    }
+
+    /// How long the call takes on the way, and what becomes of it.
+    fn draw(&self, operation: Operation, line: &Line) -> (Duration, Option<Fate>) {
+        let mut sky = self.sky();
+        sky.calls += 1;
+        let nth = sky.calls;
+        if let Some(recorded) = &mut sky.recorded {
+            recorded.push(operation);
+        }
+        let mut latency = Duration::ZERO;
+        let mut fate = sky.placed.remove(&nth);
+        let Sky { rates, dice, .. } = &mut *sky;
+        for rate in rates.iter() {
+            let meant = rate.operation.is_none_or(|meant| meant == operation);
+            let dice = dice.as_mut().expect("set with the rates");
+            // Drawn even where it has no effect, so that the stream does not depend on the kind of call.
+            if !dice.chance(rate.probability) || !meant {
+                continue;
+            }
+            if let Fault::Latency(more) = rate.fault {
+                latency += more;
+            } else if fate.is_none() {
+                fate = fate_of(&rate.fault, operation);
+            }
+        }
+        if changes(operation) && line.trips() {
+            fate = Some(if line.answered.load(Ordering::SeqCst) == 1 {
+                Fate::DiesAfter
+            } else {
+                Fate::DiesBefore
+            });
+        }
+        if let Some(fate) = &fate {
+            sky.faults += 1;
+            let line = format!("{} {operation} meets {fate:?}", self.clock.now());
+            sky.log.push(line);
+        }
+        (latency, fate)
+    }
+
+    /// Takes a call to the world and its answer back, as its fate will have it. `act` may be carried out any number
+    /// of times, also long after this has returned.
+    pub(crate) async fn cross<T, F, A>(&self, operation: Operation, line: &Line, act: A) -> Result<Answer<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+        A: Fn() -> F + Send + 'static,
+    {
+        let (latency, fate) = self.draw(operation, line);
+        if !latency.is_zero() {
+            tokio::time::sleep(latency / 2).await;
+        }
+        let answer = match fate {
+            None => Ok(Answer::Fresh(act().await)),
+            Some(Fate::Stale(age)) => Ok(Answer::Old(age, act().await)),
+            Some(Fate::Lost) => Err(unavailable(operation)),
+            Some(Fate::AnswerLost) => {
+                act().await;
+                Err(unavailable(operation))
+            }
+            Some(Fate::Late(wait)) => {
+                // A task of its own: the call is on its way, whatever becomes of the daemon.
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    act().await;
+                });
+                Err(unavailable(operation))
+            }
+            Some(Fate::Twice) => {
+                let first = act().await;
+                act().await;
+                Ok(Answer::Fresh(first))
+            }
+            Some(Fate::Throttled) => Err(Error::Throttled {
+                call: operation,
+                cause: "Rate exceeded".into(),
+            }),
+            Some(Fate::Limit) => Err(Error::LimitReached {
+                call: operation,
+                message: "Cannot have more than 5 builds in queue for the account".to_owned(),
+            }),
+            Some(Fate::Hangs { applied }) => {
+                if applied {
+                    act().await;
+                }
+                tokio::time::sleep(PATIENCE).await;
+                Err(unavailable(operation))
+            }
+            Some(fate @ (Fate::DiesBefore | Fate::DiesAfter)) => {
+                if fate == Fate::DiesAfter {
+                    act().await;
+                }
+                line.tripped.notify_one();
+                std::future::pending().await
+            }
+        };
+        if !latency.is_zero() {
+            tokio::time::sleep(latency / 2).await;
+        }
+        answer
+    }
+}
+
+/// What came back of a call.
+pub(crate) enum Answer<T> {
+    Fresh(T),
+    /// The present, of which the caller is to see a state up to that long ago.
+    Old(Duration, T),
+}
+
+impl<T> Answer<T> {
+    pub(crate) fn into_inner(self) -> T {
+        match self {
+            Self::Fresh(answer) | Self::Old(_, answer) => answer,
+        }
+    }
+}
+
+fn unavailable(operation: Operation) -> Error {
+    Error::Unavailable {
+        call: operation,
+        cause: "the connection was lost".into(),
+    }
+}
+
+/// What a fault of the wire means to a caller who has no wire. Those that the SDK absorbs mean nothing.
+fn fate_of(fault: &Fault, operation: Operation) -> Option<Fate> {
+    match fault {
+        Fault::Throttle => Some(Fate::Throttled),
+        Fault::InternalError(_) | Fault::LoseRequest => Some(Fate::Lost),
+        Fault::TransactionConflict if operation.starts_with("dynamodb") && changes(operation) => {
+            Some(Fate::Lost)
+        }
+        Fault::LoseResponse | Fault::TruncatedBody => Some(Fate::AnswerLost),
+        Fault::DeliverLate(wait) => Some(Fate::Late(*wait)),
+        Fault::Duplicate => Some(Fate::Twice),
+        Fault::Hang => Some(Fate::Hangs { applied: false }),
+        Fault::HangAfterApplying => Some(Fate::Hangs { applied: true }),
+        Fault::StaleList(age) if may_be_stale(operation) => Some(Fate::Stale(*age)),
+        Fault::AccountLimitExceeded if operation == "codebuild.StartBuild" => Some(Fate::Limit),
+        _ => None,
+    }
+}
+
+/// The line of one daemon, which can be made to die at one of its calls.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    left: AtomicU64,
+    answered: AtomicU64,
+    pub(crate) tripped: Notify,
+}
+
+impl Line {
+    /// The daemon dies at its `after`-th call from now that changes something; zero: at none.
+    pub(crate) fn trip(&self, after: u64, answered: bool) {
+        self.left.store(after, Ordering::SeqCst);
+        self.answered.store(u64::from(answered), Ordering::SeqCst);
+    }
+
+    /// Counts a call that changes something. Whether it is the one.
+    pub(crate) fn trips(&self) -> bool {
+        let left = self.left.load(Ordering::SeqCst);
+        self.left.store(left.saturating_sub(1), Ordering::SeqCst);
+        left == 1
+    }
+
+    pub(crate) fn dies_after_the_answer(&self) -> bool {
+        self.answered.load(Ordering::SeqCst) == 1
+    }
+}
