@@ -31,9 +31,9 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a replica; `life` tells its lives apart.
-    pub(crate) fn start(cloud: &TestCloud, replica: &Replica, life: u64, clock: VirtualClock) -> Self {
-        let mut dice = Dice::new(replica.seed, 100 + life);
+    /// Starts a replica; `nth_life` tells its lives apart.
+    pub(crate) fn start(cloud: &TestCloud, replica: &Replica, nth_life: u64, clock: VirtualClock) -> Self {
+        let mut dice = Dice::new(replica.seed, 100 + nth_life);
         let line = Arc::new(Line::default());
         let config = &cloud.config;
         let over_the_wire = || {
@@ -42,7 +42,7 @@ impl Daemon {
                 line: line.clone(),
             };
             let http = SharedHttpClient::new(connection);
-            let simulation = Simulation::new(http, clock.now(), replica.seed ^ life);
+            let simulation = Simulation::new(http, clock.now(), replica.seed ^ nth_life);
             let clients = Clients::simulated(&simulation, &(Arc::new(Unobserved) as _));
             let prober = Arc::new(InMemoryProber(cloud.sim.clone()));
             Cloud::on_aws(&clients, serve::tables(config), prober)

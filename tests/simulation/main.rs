@@ -9,9 +9,11 @@ mod dice;
 mod edge;
 #[path = "../support/memory_tables.rs"]
 mod memory_tables;
+mod plans;
 mod row;
 mod run;
 mod scenario;
+mod tales;
 mod trouble;
 mod verdict;
 mod watch;

@@ -11,10 +11,11 @@ use simcloud::ServiceStatus;
 use crate::clock::VirtualClock;
 use crate::cloud::{TestCloud, changes};
 use crate::daemon::Daemon;
+use crate::plans::Place;
 use crate::scenario::{Depth, Event, Meddling, Scenario, Spoilt};
 use crate::verdict::{self, Portal};
 use crate::watch::Watch;
-use crate::weather::Weather;
+use crate::weather::{Operation, Weather};
 
 /// What a run came to.
 pub(crate) struct Outcome {
@@ -25,6 +26,10 @@ pub(crate) struct Outcome {
     /// Everything that happened, in order.
     pub(crate) log: Vec<String>,
     pub(crate) hash: String,
+    /// Every call until all became quiet, where they are counted.
+    pub(crate) calls: Vec<Operation>,
+    /// How the world was in the end, a line for each thing that is there.
+    pub(crate) end: Vec<String>,
     /// What shows that something happened at all.
     pub(crate) tally: Tally,
 }
@@ -69,11 +74,11 @@ pub(crate) fn catch_panics() {
 
 /// Runs one seed from beginning to end.
 pub(crate) fn run(seed: u64, depth: Depth) -> Outcome {
-    tell(Scenario::of(seed, depth))
+    tell(Scenario::of(seed, depth), &[])
 }
 
 /// Runs one scenario from beginning to end.
-pub(crate) fn tell(scenario: Scenario) -> Outcome {
+pub(crate) fn tell(scenario: Scenario, places: &[Place]) -> Outcome {
     let (seed, depth) = (scenario.seed, scenario.depth);
     catch_panics();
     PANICS.set(Some(Vec::new()));
@@ -85,6 +90,9 @@ pub(crate) fn tell(scenario: Scenario) -> Outcome {
     let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async {
             let mut story = Story::new(scenario).await;
+            if let Some(weather) = story.cloud.weather() {
+                weather.place(places);
+            }
             story.tell().await;
             story.close()
         })
@@ -96,6 +104,8 @@ pub(crate) fn tell(scenario: Scenario) -> Outcome {
         wrong: Vec::new(),
         log: Vec::new(),
         hash: String::new(),
+        calls: Vec::new(),
+        end: Vec::new(),
         tally: Tally::default(),
     });
     outcome.wrong.extend(
@@ -121,6 +131,8 @@ struct Story {
     /// Services whose target group somebody detached.
     detached: BTreeSet<String>,
     told: Vec<String>,
+    calls: Vec<Operation>,
+    end: Vec<String>,
     wrong: Vec<String>,
     tally: Tally,
 }
@@ -145,6 +157,8 @@ impl Story {
             watch,
             detached: BTreeSet::new(),
             told: Vec::new(),
+            calls: Vec::new(),
+            end: Vec::new(),
             wrong: Vec::new(),
             tally: Tally::default(),
             scenario,
@@ -196,6 +210,7 @@ impl Story {
             self.wrong
                 .push(format!("eventually-stable: nothing changed, and yet {written:?}"));
         }
+        self.end = verdict::end(&self.cloud).await;
         self.wrong.extend(verdict::in_hindsight(
             &self.scenario,
             &self.cloud,
@@ -207,7 +222,7 @@ impl Story {
     /// Waits until everything is as it is wished, and no longer than it may take.
     async fn settle(&mut self) -> bool {
         let limit = self.scenario.quiet + SETTLED_AFTER;
-        let mut changed = u64::MAX;
+        let mut before = u64::MAX;
         loop {
             let now = self.clock.now();
             if !self.pass_until((now + SETTLING_STEP).min(limit)).await {
@@ -219,11 +234,11 @@ impl Story {
             // What is as wished by now may still have to be written down, or be handed from one app to the next.
             // And while a daemon is down, nothing is over.
             let changes = self.cloud.changes();
-            let calm = changes == changed && self.returns.is_empty();
+            let calm = changes == before && self.returns.is_empty();
             if wrong.is_empty() && (calm || now >= limit) {
                 return true;
             }
-            changed = changes;
+            before = changes;
             if now >= limit {
                 self.wrong = wrong;
                 return false;
@@ -330,6 +345,7 @@ impl Story {
     fn quieten(&mut self) {
         self.tell_line("all is quiet from here on");
         self.tally.faults = self.cloud.clear_faults();
+        self.calls = self.cloud.weather().map(Weather::recorded).unwrap_or_default();
         self.cloud.sim.world().forget_behaviours();
         for daemon in self.daemons.iter().flatten() {
             daemon.trip(0, false);
@@ -456,6 +472,8 @@ impl Story {
             wrong: self.wrong,
             log,
             hash,
+            calls: self.calls,
+            end: self.end,
             tally: self.tally,
         }
     }

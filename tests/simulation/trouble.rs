@@ -26,13 +26,18 @@ pub(crate) struct Rate {
 }
 
 impl Trouble {
+    /// Nothing goes wrong.
+    pub(crate) fn none() -> Self {
+        Self {
+            rates: Vec::new(),
+            staleness: Duration::ZERO,
+        }
+    }
+
     /// The mix of a seed: none on a quarter of them, else some kinds, each at a rate of its own.
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 3);
-        let mut trouble = Self {
-            rates: Vec::new(),
-            staleness: Duration::ZERO,
-        };
+        let mut trouble = Self::none();
         if dice.percent(25) {
             return trouble;
         }

@@ -52,6 +52,37 @@ pub(crate) async fn converged(
     wrong
 }
 
+/// What there is, told without times, ids of builds, or how it came to be.
+pub(crate) async fn end(cloud: &TestCloud) -> Vec<String> {
+    let (state, world) = (cloud.state().await, cloud.sim.world());
+    let apps = state.memories.values().map(|memory| {
+        let status = &memory.status;
+        format!(
+            "{} {} {} {:?}",
+            memory.id, status.phase, status.reason, status.url
+        )
+    });
+    let claims = state
+        .claims
+        .iter()
+        .map(|(key, claim)| format!("{key} of {}", claim.app));
+    let services = world.services();
+    let services = services
+        .iter()
+        .filter(|service| service.status != ServiceStatus::Inactive)
+        .map(|service| {
+            format!(
+                "{} {:?} {} tasks, up: {}",
+                service.name, service.status, service.desired, service.up
+            )
+        });
+    let groups = world
+        .target_groups()
+        .into_iter()
+        .map(|name| format!("target group {name}"));
+    apps.chain(claims).chain(services).chain(groups).collect()
+}
+
 struct Scene<'a> {
     scenario: &'a Scenario,
     services: Vec<ServiceView>,

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::clock::VirtualClock;
 use crate::dice::Dice;
+use crate::plans::Place;
 use crate::trouble::Rate;
 
 /// A call, as AWS names it.
@@ -68,9 +69,7 @@ struct Sky {
     rates: Vec<Rate>,
     placed: BTreeMap<u64, Fate>,
     dice: Option<Dice>,
-    /// Every call so far, in order, while somebody records.
-    recorded: Option<Vec<Operation>>,
-    calls: u64,
+    recorded: Vec<Operation>,
     changes: u64,
     faults: u64,
     log: Vec<String>,
@@ -103,17 +102,15 @@ impl Weather {
         self.sky.lock().unwrap()
     }
 
-    /// The n-th call of all, counted from 1, meets this fate.
-    pub(crate) fn place(&self, nth: u64, fate: Fate) {
-        self.sky().placed.insert(nth, fate);
+    /// These calls meet their fates.
+    pub(crate) fn place(&self, places: &[Place]) {
+        let places = places.iter().map(|place| (place.nth, place.fate.clone()));
+        self.sky().placed.extend(places);
     }
 
-    pub(crate) fn record(&self) {
-        self.sky().recorded = Some(Vec::new());
-    }
-
+    /// Every call so far, in order.
     pub(crate) fn recorded(&self) -> Vec<Operation> {
-        self.sky().recorded.clone().unwrap_or_default()
+        self.sky().recorded.clone()
     }
 
     /// From here on nothing goes wrong.
@@ -124,7 +121,7 @@ impl Weather {
     }
 
     pub(crate) fn calls(&self) -> u64 {
-        self.sky().calls
+        self.sky().recorded.len() as u64
     }
 
     pub(crate) fn changes(&self) -> u64 {
@@ -156,11 +153,8 @@ impl Weather {
     /// How long the call takes on the way, and what becomes of it.
     fn draw(&self, operation: Operation, line: &Line) -> (Duration, Option<Fate>) {
         let mut sky = self.sky();
-        sky.calls += 1;
-        let nth = sky.calls;
-        if let Some(recorded) = &mut sky.recorded {
-            recorded.push(operation);
-        }
+        sky.recorded.push(operation);
+        let nth = sky.recorded.len() as u64;
         let mut latency = Duration::ZERO;
         let mut fate = sky.placed.remove(&nth);
         let Sky { rates, dice, .. } = &mut *sky;
