@@ -105,6 +105,7 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         admission: config.admission,
         intervals: config.intervals,
         workers: config.workers,
+        leases: config.leases,
         clock,
         metrics: metrics.clone(),
         seed: seed(),

@@ -440,12 +440,16 @@ async fn machines_see_metrics_life_and_readiness() {
     let ready = served.admin("/readyz").await;
     assert_eq!(
         (ready.status, ready.json()),
-        (200, json!({"ready": true, "reasons": []}))
+        (
+            200,
+            json!({"ready": true, "reasons": [], "shards": {"of": 2, "held": [1]}})
+        )
     );
 
     *served.fake.readiness.lock().unwrap() = lamplighter::api::Readiness {
         ready: false,
         reasons: vec!["the last complete sweep is 4 minutes old".to_owned()],
+        shards: None,
     };
     let ready = served.admin("/readyz").await;
     assert_eq!(ready.status, 503);

@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::ApiState;
-use super::dto::Ready;
+use super::dto::{Ready, Shards};
 use super::problem::{Code, Refused};
 
 pub(super) async fn metrics(State(state): State<ApiState>) -> Response {
@@ -38,6 +38,10 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Response {
     let ready = Ready {
         ready: readiness.ready,
         reasons: readiness.reasons,
+        shards: readiness.shards.map(|shards| Shards {
+            of: shards.of,
+            held: shards.held,
+        }),
     };
     (status, Json(ready)).into_response()
 }

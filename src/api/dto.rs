@@ -201,6 +201,18 @@ pub struct Ready {
     pub ready: bool,
     /// If not, why.
     pub reasons: Vec<String>,
+    /// The shards whose apps it acts on. None held: it stands by. Left out: it shares with nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<Shards>,
+}
+
+/// The shards a daemon holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shards {
+    /// How many there are.
+    pub of: u16,
+    /// Those it holds, counted from zero.
+    pub held: Vec<u16>,
 }
 
 impl From<&Row> for RowBody {

@@ -26,7 +26,7 @@ mod pauses;
 pub mod problem;
 mod serve;
 
-pub use crate::controller::handle::{AppSummary, Fleet, Handle, Readiness};
+pub use crate::controller::handle::{AppSummary, Fleet, Handle, Readiness, Shards};
 pub use access::Access;
 pub use serve::serve;
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::model::blueprint::BuildRequest;
 use crate::model::claim::{Claim, ClaimKey};
 use crate::model::history::Event;
+use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, OperationId, ResourceName};
 use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TargetGroup};
@@ -77,6 +78,27 @@ pub trait StateStore: Send + Sync {
     async fn pauses(&self) -> Result<Pauses>;
     /// Begins a pause, or with `None` ends it, and says what is paused then. Safe to repeat.
     async fn set_pause(&self, scope: &PauseScope, pause: Option<&Pause>) -> Result<Pauses>;
+    /// These leases, read consistently; those that nobody ever held are left out.
+    async fn leases(&self, shards: &[Shard]) -> Result<BTreeMap<Shard, Lease>>;
+    /// Stores `new` if the lease is [unmoved](Lease::unmoved_since) since `expected`, or with `None` if there
+    /// never was one. An attempt of this call whose answer got lost counts; for one of an earlier call, give each
+    /// its own content.
+    async fn swap_lease(&self, shard: Shard, expected: Option<&Lease>, new: &Lease) -> Result<Swapped>;
+}
+
+/// What became of [`StateStore::swap_lease`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swapped {
+    /// It is stored.
+    Done {
+        /// What it replaced, if the answer said so.
+        before: Option<Lease>,
+    },
+    /// Somebody else was first.
+    Lost {
+        /// What is stored instead.
+        stored: Option<Lease>,
+    },
 }
 
 /// A complete reading of the state table.

@@ -31,8 +31,8 @@ pub use overrides::Overrides;
 pub use read::known_keys;
 pub use summary::summary;
 pub use types::{
-    AdmissionLimits, ApiConfig, AwsSettings, Config, Intervals, LogConfig, LogFormat, Role, Tables, Token,
-    TokenHash,
+    AdmissionLimits, ApiConfig, AwsSettings, Config, Intervals, LeaseSettings, LogConfig, LogFormat, Role,
+    Tables, Token, TokenHash,
 };
 
 /// Reads the file at `path`. Flags win over the environment, which wins over the file.

@@ -44,7 +44,7 @@ fn all(mut root: Section<'_>) -> Config {
     let tables = settings::tables(root);
     let admission = settings::admission(root);
     let intervals = settings::intervals(root);
-    let (workers, shutdown_grace) = settings::daemon(root);
+    let daemon = settings::daemon(root, admission);
     let api = settings::api(root);
     let log = settings::log(root);
     let rules = policy::rules(root);
@@ -67,9 +67,10 @@ fn all(mut root: Section<'_>) -> Config {
         tables,
         admission,
         intervals,
-        workers,
+        workers: daemon.workers,
+        leases: Some(daemon.leases),
         api,
-        shutdown_grace,
+        shutdown_grace: daemon.shutdown_grace,
         log,
     }
 }

@@ -8,7 +8,8 @@ use jiff::SignedDuration;
 use super::rule::{Rule, Wrong, choice, duration};
 use super::section::Section;
 use super::types::{
-    AdmissionLimits, ApiConfig, AwsSettings, Intervals, LogConfig, LogFormat, Role, Tables, Token,
+    AdmissionLimits, ApiConfig, AwsSettings, Intervals, LeaseSettings, LogConfig, LogFormat, Role, Tables,
+    Token,
 };
 use super::values;
 
@@ -182,14 +183,44 @@ pub(super) fn intervals(root: &mut Section<'_>) -> Intervals {
     intervals
 }
 
-/// Workers and shutdown grace.
-pub(super) fn daemon(root: &mut Section<'_>) -> (usize, Duration) {
+/// What a process is and does.
+pub(super) struct Daemon {
+    pub(super) workers: usize,
+    pub(super) shutdown_grace: Duration,
+    pub(super) leases: LeaseSettings,
+}
+
+/// Workers, shutdown grace and leases. Each shard has a part of the budget in `admission`, which must be enough
+/// for a build.
+pub(super) fn daemon(root: &mut Section<'_>, admission: AdmissionLimits) -> Daemon {
     let mut section = root.section("daemon");
     let workers = section.integer("workers", &(1..=256), 8);
     // Kubernetes kills 30 seconds after SIGTERM unless told otherwise.
     let grace = section.or_default("shutdown_grace", &timer(1, SignedDuration::from_mins(15)), "25s");
+    let shards = section.integer("shards", &(1..=256), 1_u16);
+    let duration = section.or_default("lease_duration", &timer(1, SignedDuration::from_mins(5)), "15s");
+    let deploys = admission
+        .max_concurrent_builds
+        .saturating_sub(admission.reserved_for_destroys);
+    let most = deploys.min(admission.starts_per_minute);
+    // If nothing at all can be deployed, that is a mistake of its own.
+    if section.sound(&["shards"]) && most > 0 && u32::from(shards) > most {
+        section.wrong(
+            "shards",
+            Wrong::new(
+                format!("{shards} are more than [admission] has builds for: each shard needs one of its own"),
+                format!(
+                    "give at most {most}, or raise admission.max_concurrent_builds above reserved_for_destroys, or starts_per_minute"
+                ),
+            ),
+        );
+    }
     section.finish();
-    (workers, grace)
+    Daemon {
+        workers,
+        shutdown_grace: grace,
+        leases: LeaseSettings::new(shards, duration),
+    }
 }
 
 const FORMATS: [(&str, LogFormat); 2] = [("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];

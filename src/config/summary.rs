@@ -2,6 +2,7 @@
 //! of a token.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -43,6 +44,13 @@ pub fn summary(config: &Config, now: Timestamp) -> String {
         "builds     at most {} at once, {} of them for destroys only, {} starts a minute",
         admission.max_concurrent_builds, admission.reserved_for_destroys, admission.starts_per_minute
     ));
+    if let Some(leases) = config.leases {
+        let shards = if leases.shards == 1 { "shard" } else { "shards" };
+        line(format!(
+            "replicas   share {} {shards}, each held by one of them on a lease of {:?}",
+            leases.shards, leases.duration
+        ));
+    }
     line(format!(
         "scope      one instance for each {}",
         match config.policy.scope {
@@ -143,6 +151,15 @@ fn notes(config: &Config) -> Vec<String> {
     let tokens = &config.api.tokens;
     if !tokens.is_empty() && !tokens.iter().any(|token| token.role == Role::Operator) {
         notes.push("no token has the role operator, so nobody can change anything over the API".to_owned());
+    }
+    if let Some(leases) = config
+        .leases
+        .filter(|leases| leases.duration < Duration::from_secs(5))
+    {
+        notes.push(format!(
+            "daemon.lease_duration is {:?}: a call that takes a second or two can lose the lease, so less than 5s is for tests",
+            leases.duration
+        ));
     }
     let confirm = policy.timing.confirm_absence;
     if confirm < SignedDuration::from_secs(60) {

@@ -22,6 +22,9 @@ pub struct Config {
     pub intervals: Intervals,
     /// How many apps are worked on at the same time.
     pub workers: usize,
+    /// How replicas share the apps. `None`: not at all, this process acts on every app whoever else does; a file
+    /// can't ask for that, tests do.
+    pub leases: Option<LeaseSettings>,
     /// Where we listen, and to whom.
     pub api: ApiConfig,
     /// How long work in hand may take after SIGTERM.
@@ -59,6 +62,28 @@ pub struct AdmissionLimits {
     pub reserved_for_destroys: u32,
     /// The most builds started in a minute.
     pub starts_per_minute: u32,
+}
+
+/// How replicas share the apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseSettings {
+    /// In how many parts the apps are; the same for all replicas.
+    pub shards: u16,
+    /// How long a lease lasts after its renewal was sent.
+    pub duration: Duration,
+    /// How often leases are looked after: those of others read, our own renewed when it is time.
+    pub poll: Duration,
+}
+
+impl LeaseSettings {
+    /// With as many looks as let a lease that was given back be taken within half a second.
+    pub fn new(shards: u16, duration: Duration) -> Self {
+        Self {
+            shards,
+            duration,
+            poll: (duration / 10).min(Duration::from_millis(500)),
+        }
+    }
 }
 
 /// How often we look.

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::AdmissionLimits;
 use crate::model::blueprint::BuildKind;
+use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
 use crate::model::policy::Admission as Answer;
@@ -18,7 +19,11 @@ use crate::planner::Class;
 /// Who may start a build.
 #[derive(Debug)]
 pub(super) struct Admission {
+    /// The whole budget, of all replicas together.
+    budget: AdmissionLimits,
+    /// Our part of it.
     limits: AdmissionLimits,
+    held: Held,
     in_flight: BTreeMap<AppId, BuildKind>,
     waiting: BTreeMap<AppId, Waiting>,
     started: VecDeque<Timestamp>,
@@ -42,13 +47,35 @@ impl Admission {
     /// Admission under these limits.
     pub(super) fn new(limits: AdmissionLimits) -> Self {
         Self {
+            budget: limits,
             limits,
+            held: Held::All,
             in_flight: BTreeMap::new(),
             waiting: BTreeMap::new(),
             started: VecDeque::new(),
             paused: None,
             sequence: 0,
         }
+    }
+
+    /// Says which apps are ours. Each shard has its own part of the budget, so that replicas that know nothing of
+    /// each other's decisions stay within the whole; what one shard does not use, another can't.
+    pub(super) fn hold(&mut self, held: Held) {
+        let destroys = held.share(self.budget.reserved_for_destroys);
+        let deploys = held.share(self.budget.max_concurrent_builds - self.reserved());
+        self.limits = AdmissionLimits {
+            max_concurrent_builds: deploys + destroys,
+            reserved_for_destroys: destroys,
+            starts_per_minute: held.share(self.budget.starts_per_minute),
+        };
+        self.waiting.retain(|id, _| held.has(id));
+        self.held = held;
+    }
+
+    fn reserved(&self) -> u32 {
+        self.budget
+            .reserved_for_destroys
+            .min(self.budget.max_concurrent_builds)
     }
 
     /// Asks for a build. When it is granted, a place is taken at once; [`Admission::note`] corrects it.
@@ -137,9 +164,10 @@ impl Admission {
             .collect()
     }
 
-    /// How many operations are in flight.
+    /// How many operations of our apps are in flight.
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        let ours = |id: &&AppId| self.held.has(id);
+        self.in_flight.keys().filter(ours).count()
     }
 
     /// How many apps wait.
@@ -172,11 +200,11 @@ impl Admission {
                 .max()
                 .saturating_sub(usize_of(self.limits.reserved_for_destroys)),
         };
-        places.saturating_sub(self.in_flight.len())
+        places.saturating_sub(self.in_flight())
     }
 
     fn full(&self, class: Class) -> String {
-        let (busy, most) = (self.in_flight.len(), self.max());
+        let (busy, most) = (self.in_flight(), self.max());
         match class {
             Class::Human | Class::Repair if busy < most => {
                 format!("{busy} of {most} builds are at work and the rest is kept for destroys")
@@ -205,6 +233,7 @@ fn usize_of(limit: u32) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::model::lease::Shard;
 
     fn admission(max: u32, reserved: u32) -> Admission {
         Admission::new(AdmissionLimits {
@@ -300,5 +329,34 @@ mod tests {
         assert_eq!(ask("left", 0), 1);
         assert_eq!(ask("a", 1), 2);
         assert_eq!(ask("a", 61), 1);
+    }
+
+    #[test]
+    fn replicas_that_share_the_shards_share_the_budget_and_know_their_own_builds_alone() {
+        let replica = |held: &[u16]| {
+            let mut admission = admission(5, 1);
+            let held = held.iter().map(|n| Shard(*n)).collect();
+            admission.hold(Held::Shards { of: 4, held });
+            admission
+        };
+        let granted = |mut admission: Admission| {
+            let mut granted = 0;
+            for n in 0..200 {
+                let id = id(&format!("app-{n}"));
+                // Those of others are known from the tables, and count there.
+                let mine = admission.held.has(&id);
+                if mine && admission.ask(&id, BuildKind::Apply, Class::Human, at(n)) == Answer::Granted {
+                    granted += 1;
+                }
+                if !mine {
+                    admission.in_flight.insert(id, BuildKind::Apply);
+                }
+            }
+            granted
+        };
+        assert_eq!(granted(replica(&[0, 1, 2, 3])), 4, "one is kept for destroys");
+        assert_eq!(granted(replica(&[0, 2])), 2);
+        assert_eq!(granted(replica(&[1])), 1);
+        assert_eq!(granted(replica(&[])), 0);
     }
 }

@@ -62,4 +62,16 @@ pub struct Readiness {
     pub ready: bool,
     /// Why it does not, one sentence each.
     pub reasons: Vec<String>,
+    /// Which apps it acts on; `None`: on all, since there are no leases. A process that holds no shard stands by,
+    /// and is as ready as any.
+    pub shards: Option<Shards>,
+}
+
+/// The shards that a process holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shards {
+    /// How many there are.
+    pub of: u16,
+    /// Those it holds, counted from zero, in order.
+    pub held: Vec<u16>,
 }

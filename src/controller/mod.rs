@@ -7,13 +7,15 @@
 mod admission;
 mod deletions;
 pub mod handle;
+mod lease;
 mod observe;
 mod pass;
 mod queue;
+mod shards;
 mod state;
 pub mod triggers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,12 +28,13 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::cloud::Cloud;
-use crate::config::{AdmissionLimits, Intervals};
+use crate::config::{AdmissionLimits, Intervals, LeaseSettings};
 use crate::executor::Executor;
 use crate::inventory::{Context, Inventory};
 use crate::metrics::Metrics;
 use crate::model::SignedDuration;
 use crate::model::backoff::Backoff;
+use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, Entropy};
 use crate::model::observed::{Observed, TagLook};
@@ -41,6 +44,7 @@ use crate::recorder::Recorder;
 use admission::Admission;
 use handle::{Fleet, Handle, Readiness};
 use queue::{Priority, Queue};
+use shards::Keeper;
 use state::State;
 use triggers::Tick;
 
@@ -56,6 +60,8 @@ pub struct Parts {
     pub intervals: Intervals,
     /// How many apps are worked on at the same time.
     pub workers: usize,
+    /// How replicas share the apps. `None`: this one acts on all of them, whoever else does.
+    pub leases: Option<LeaseSettings>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Where it counts.
@@ -74,6 +80,7 @@ pub struct Controller {
     queue: Queue,
     admission: Mutex<Admission>,
     state: Mutex<State>,
+    keeper: Option<Keeper>,
     randomness: Mutex<ChaCha8Rng>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -101,18 +108,31 @@ impl Controller {
             admission,
             intervals,
             workers,
+            leases,
             clock,
             metrics,
             seed,
         } = parts;
+        let mut randomness = ChaCha8Rng::from_seed(seed);
+        let mut admission = Admission::new(admission);
+        let keeper = leases.map(|settings| {
+            admission.hold(Held::Shards {
+                of: settings.shards,
+                held: BTreeSet::new(),
+            });
+            let mut name = [0; 16];
+            randomness.fill_bytes(&mut name);
+            Keeper::new(settings, Entropy(name))
+        });
         Arc::new(Self {
             inventory: Inventory::new(cloud.clone(), clock.clone(), policy.scope),
             executor: Executor::new(cloud.clone()),
             recorder: Recorder::new(cloud.state.clone()),
             queue: Queue::new(PASS_RETRY, metrics.queue.clone()),
-            admission: Mutex::new(Admission::new(admission)),
+            admission: Mutex::new(admission),
+            keeper,
             state: Mutex::default(),
-            randomness: Mutex::new(ChaCha8Rng::from_seed(seed)),
+            randomness: Mutex::new(randomness),
             started: Instant::now(),
             cloud,
             policy,
@@ -123,8 +143,8 @@ impl Controller {
         })
     }
 
-    /// Works until `shutdown` turns true, then finishes what is in hand and returns. Dropped earlier, it leaves
-    /// everything where it is, as a crash would.
+    /// Works until `shutdown` turns true, then finishes what is in hand, gives its leases back and returns.
+    /// Dropped earlier, it leaves everything where it is, as a crash would.
     pub async fn run(self: &Arc<Self>, ticks: mpsc::Receiver<Tick>, mut shutdown: watch::Receiver<bool>) {
         let mut workers = JoinSet::new();
         for _ in 0..self.workers {
@@ -134,16 +154,28 @@ impl Controller {
         let mut observer = JoinSet::new();
         let controller = Arc::clone(self);
         observer.spawn(async move { controller.observe(ticks).await });
+        let mut keeper = JoinSet::new();
+        let controller = Arc::clone(self);
+        keeper.spawn(async move { controller.keep_leases().await });
         // An error means that the sender is gone, and with it whoever could ask us to go on.
         let _ = shutdown.wait_for(|stop| *stop).await;
         observer.abort_all();
         self.queue.shut_down();
         while workers.join_next().await.is_some() {}
+        // Only now, so that the next holder finds everything written down.
+        keeper.shutdown().await;
+        self.release_leases().await;
     }
 
-    /// Takes keys from the queue until it is shut down. A pass that panics costs that pass only.
+    /// Takes keys from the queue until it is shut down. A pass that panics costs that pass only. Keys of apps that
+    /// are not ours, or not any more, are dropped: whoever holds them finds them by itself.
     async fn work(self: Arc<Self>) {
         while let Some(id) = self.queue.get().await {
+            if !self.held().has(&id) {
+                self.queue.forget(&id);
+                self.queue.done(&id);
+                continue;
+            }
             let controller = Arc::clone(&self);
             let key = id.clone();
             // A task of its own, so that a panic ends there; in a set, so that it ends with this worker.
@@ -194,7 +226,7 @@ impl Controller {
         }
     }
 
-    /// How many apps are in each phase, and what admission does: set again with every glance.
+    /// How many of our apps are in each phase, and what admission does: set again with every glance.
     fn publish_gauges(&self) {
         let now = self.clock.now();
         {
@@ -203,10 +235,12 @@ impl Controller {
             self.metrics.builds.set_waiting(admission.waiting());
             self.metrics.builds.set_paused(admission.is_paused(now));
         }
+        let held = self.held();
         let state = self.state();
         let mut phases = BTreeMap::new();
         let mut due = 0;
-        for memory in state.fleet.apps.values().filter_map(|app| app.memory.as_ref()) {
+        let ours = state.fleet.apps.values().filter(|app| held.has(&app.id));
+        for memory in ours.filter_map(|app| app.memory.as_ref()) {
             *phases.entry(memory.status.phase).or_insert(0) += 1;
             let left = memory.deployment.is_some() || memory.in_flight().is_some();
             due += usize::from(memory.stop.is_some() && left && memory.status.phase != Phase::Suspended);
@@ -259,9 +293,11 @@ impl Handle for Controller {
         if state.sweep_trouble.is_none() {
             reasons.extend(state.poll_trouble.clone());
         }
+        reasons.extend(self.keeper.as_ref().and_then(Keeper::trouble));
         Readiness {
             ready: reasons.is_empty(),
             reasons,
+            shards: self.keeper.as_ref().map(Keeper::shards),
         }
     }
 
@@ -270,6 +306,7 @@ impl Handle for Controller {
     }
 
     fn beats(&self) -> bool {
-        self.state().beat.unwrap_or(self.started).elapsed() < STUCK_AFTER
+        let lately = |beat: Option<Instant>| beat.unwrap_or(self.started).elapsed() < STUCK_AFTER;
+        lately(self.state().beat) && self.keeper.as_ref().is_none_or(|keeper| lately(keeper.beat()))
     }
 }

@@ -15,6 +15,7 @@ use super::pass::{priority, wants_attention};
 use super::queue::Priority;
 use super::triggers::Tick;
 use crate::inventory::{Context, Sweep, SweepPlan};
+use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
 use crate::model::policy::Admission as Answer;
@@ -31,6 +32,10 @@ impl Controller {
         for timer in [&mut rows, &mut progress] {
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
+        // A sweep before the leases were looked at would wake nobody.
+        if self.keeper.is_some() {
+            self.gained().await;
+        }
         self.sweep().await;
         loop {
             self.state().beat = Some(Instant::now());
@@ -42,6 +47,7 @@ impl Controller {
                     // The ticker is gone; the timers below still see to it that sweeps happen.
                     None => tokio::time::sleep(self.intervals.progress).await,
                 },
+                () = self.gained() => self.sweep().await,
                 _ = rows.tick() => self.poll_rows().await,
                 _ = progress.tick() => {
                     if self.sweep_is_overdue() {
@@ -54,16 +60,26 @@ impl Controller {
         }
     }
 
+    /// Returns when the leases were looked at for the first time, and whenever a shard was gained.
+    async fn gained(&self) {
+        match &self.keeper {
+            Some(keeper) => keeper.gained.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Reads everything, judges what concerns all, and wakes every app that wants something.
     async fn sweep(&self) {
         let began = Instant::now();
+        let held = self.held();
         let plan = {
             let mut state = self.state();
             state.sweep_tried = Some(began);
             state.sweep_wanted = false;
             state.sweeps = state.sweeps.wrapping_add(1);
             SweepPlan {
-                targets_of: slice(&state.fleet, state.sweeps, self.slices()),
+                targets_of: slice(&state.fleet, &held, state.sweeps, self.slices()),
+                held,
             }
         };
         match self.inventory.sweep(&plan).await {
@@ -122,9 +138,13 @@ impl Controller {
             tracing::error!(item = ?key, reason, "an item of the state table cannot be read; its app waits");
         }
         let now = self.clock.now();
+        let held = self.held();
         for id in sweep.ids() {
             let memory = sweep.state.memories.get(&id);
             self.admission().note(&id, memory);
+            if !held.has(&id) {
+                continue;
+            }
             let context = Context {
                 tagged: memory.map_or_else(Default::default, |memory| sweep.tagged(memory)),
                 deletions: judgement.for_app(memory),
@@ -166,7 +186,7 @@ impl Controller {
         }
     }
 
-    /// Wakes every app whose row is not the one last seen.
+    /// Wakes every app of ours whose row is not the one last seen. Rows of others are noted for the API alone.
     async fn poll_rows(&self) {
         let rows = match self.cloud.desired.rows().await {
             Ok(rows) => rows.rows,
@@ -176,6 +196,7 @@ impl Controller {
                 return;
             }
         };
+        let held = self.held();
         let changed: Vec<AppId> = {
             let mut state = self.state();
             state.poll_trouble = None;
@@ -191,7 +212,13 @@ impl Controller {
                 .collect()
         };
         for id in changed {
-            self.queue.add(&id, Priority::Human);
+            if held.has(&id) {
+                self.queue.add(&id, Priority::Human);
+            } else {
+                let mut state = self.state();
+                let memory = state.fleet.apps.get(&id).and_then(|app| app.memory.clone());
+                state.note(&id, rows.get(&id).cloned(), memory);
+            }
         }
     }
 
@@ -244,11 +271,12 @@ impl Controller {
     }
 }
 
-/// The ready apps whose turn it is, so that all have had theirs after `slices` sweeps.
-fn slice(fleet: &Fleet, turn: usize, slices: usize) -> BTreeSet<AppId> {
+/// Our ready apps whose turn it is, so that all have had theirs after `slices` sweeps.
+fn slice(fleet: &Fleet, held: &Held, turn: usize, slices: usize) -> BTreeSet<AppId> {
     fleet
         .apps
         .values()
+        .filter(|app| held.has(&app.id))
         .filter(|app| {
             app.memory
                 .as_ref()

@@ -220,6 +220,10 @@ impl Controller {
 
     /// Puts an app where its plan wants to be looked at next.
     pub(super) fn requeue(&self, id: &AppId, requeue: Requeue, priority: Priority, now: Timestamp) {
+        if !self.held().has(id) {
+            // Its shard was lost while the pass was in hand; its next holder looks by itself.
+            return;
+        }
         let mut state = self.state();
         if requeue == Requeue::Progress {
             state.under_way.entry(id.clone()).or_insert(None);

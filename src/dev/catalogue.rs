@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Config, Intervals};
+use crate::config::{Config, Intervals, LeaseSettings};
 use crate::model::SignedDuration;
 use crate::model::name::AppId;
 use crate::model::row::{RawValue, Row};
@@ -30,6 +30,8 @@ pub(super) fn config(app_port: u16, speed: f64, builds: u32) -> Config {
         row_poll: Duration::from_millis(500),
         ready_recheck: Duration::from_secs(10),
     };
+    // Nobody else is there, but one that was killed may have left its lease.
+    config.leases = Some(LeaseSettings::new(1, Duration::from_secs(2)));
     let timing = &mut config.policy.timing;
     timing.confirm_absence = sped_up(60, speed);
     timing.appear_grace = sped_up(60, speed);

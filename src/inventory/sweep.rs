@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{Inventory, claims_in, is_steady, tag_look, wanted_claims};
 use crate::cloud::{self, Rows, StateSnapshot};
+use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, ResourceName};
 use crate::model::observed::{Build, Gate, Observed, Probe, Service, TagLook, TargetGroup};
@@ -37,11 +38,21 @@ pub struct TagIndex {
 }
 
 /// What the controller wants of a sweep beyond the batches.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SweepPlan {
     /// Apps whose targets are looked at one by one in this sweep: a slice that rotates, since AWS has no
     /// batch for target health.
     pub targets_of: BTreeSet<AppId>,
+    /// The apps that are looked at beyond the two tables.
+    pub held: Held,
+}
+
+impl SweepPlan {
+    /// The memories of the apps that are looked at.
+    fn ours<'a>(&'a self, state: &'a StateSnapshot) -> impl Iterator<Item = &'a Memory> {
+        let memories = state.memories.values();
+        memories.filter(|memory| self.held.has(&memory.id))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -63,12 +74,12 @@ impl Inventory {
         let rows_read_at = self.clock.now();
         let rows = self.cloud.desired.rows().await?;
         let mut observed = Batches {
-            builds: self.batch_builds(&state).await,
+            builds: self.batch_builds(&state, plan).await,
             ..Batches::default()
         };
-        let tags = self.batch_services(&state, &mut observed).await;
+        let tags = self.batch_services(&state, plan, &mut observed).await;
         observed.groups = self.batch_groups(&state, plan).await;
-        observed.probes = self.batch_probes(&state, &observed).await;
+        observed.probes = self.batch_probes(&state, plan, &observed).await;
         Ok(Sweep {
             rows_read_at,
             rows,
@@ -79,12 +90,12 @@ impl Inventory {
     }
 
     /// Builds of operations in flight; finished ones are never asked for again.
-    async fn batch_builds(&self, state: &StateSnapshot) -> BTreeMap<BuildId, Observed<Build>> {
-        let ids: BTreeSet<BuildId> = state
-            .memories
-            .values()
-            .filter_map(|m| build_of(m, state))
-            .collect();
+    async fn batch_builds(
+        &self,
+        state: &StateSnapshot,
+        plan: &SweepPlan,
+    ) -> BTreeMap<BuildId, Observed<Build>> {
+        let ids: BTreeSet<BuildId> = plan.ours(state).filter_map(|m| build_of(m, state)).collect();
         let ids: Vec<BuildId> = ids.into_iter().collect();
         if ids.is_empty() {
             BTreeMap::new()
@@ -98,10 +109,11 @@ impl Inventory {
     async fn batch_services(
         &self,
         state: &StateSnapshot,
+        plan: &SweepPlan,
         observed: &mut Batches,
     ) -> BTreeMap<ClusterName, TagIndex> {
         let mut names: BTreeMap<ClusterName, BTreeSet<ResourceName>> = BTreeMap::new();
-        for memory in state.memories.values() {
+        for memory in plan.ours(state) {
             let Some(blueprint) = memory.blueprint() else {
                 continue;
             };
@@ -145,10 +157,7 @@ impl Inventory {
         state: &StateSnapshot,
         plan: &SweepPlan,
     ) -> BTreeMap<String, Observed<TargetGroup>> {
-        let idle = state
-            .memories
-            .values()
-            .filter(|memory| memory.in_flight().is_none());
+        let idle = plan.ours(state).filter(|memory| memory.in_flight().is_none());
         let mut names = Vec::new();
         let mut with_targets = BTreeSet::new();
         for memory in idle {
@@ -167,15 +176,12 @@ impl Inventory {
     async fn batch_probes(
         &self,
         state: &StateSnapshot,
+        plan: &SweepPlan,
         observed: &Batches,
     ) -> BTreeMap<AppId, Observed<Probe>> {
         let mut asked = JoinSet::new();
         let mut answers = BTreeMap::new();
-        for memory in state
-            .memories
-            .values()
-            .filter(|memory| memory.ready_since.is_some())
-        {
+        for memory in plan.ours(state).filter(|memory| memory.ready_since.is_some()) {
             let Some(blueprint) = memory.blueprint() else {
                 continue;
             };

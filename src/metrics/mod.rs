@@ -10,6 +10,7 @@ use prometheus::{
 mod aws;
 mod builds;
 mod fleet;
+mod lease;
 mod queue;
 mod reconcile;
 mod sweep;
@@ -17,6 +18,7 @@ mod sweep;
 pub use aws::{AwsMetrics, KNOWN_CALLS, KNOWN_OUTCOMES};
 pub use builds::{BuildMetrics, BuildOutcome};
 pub use fleet::FleetMetrics;
+pub use lease::{LeaseMetrics, Renewal, Transition};
 pub use queue::{QueueMetrics, Working};
 pub use reconcile::{ReconcileMetrics, ReconcileResult};
 pub use sweep::{SweepMetrics, SweepResult};
@@ -40,6 +42,8 @@ pub struct Metrics {
     pub sweeps: SweepMetrics,
     /// How the fleet stands.
     pub fleet: FleetMetrics,
+    /// The shards that this process holds.
+    pub leases: LeaseMetrics,
 }
 
 impl Metrics {
@@ -54,6 +58,7 @@ impl Metrics {
             aws: AwsMetrics::new(&register),
             sweeps: SweepMetrics::new(&register),
             fleet: FleetMetrics::new(&register),
+            leases: LeaseMetrics::new(&register),
             registry: registry.clone(),
         };
         register

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod blueprint;
 pub mod claim;
 pub mod history;
+pub mod lease;
 pub mod memory;
 pub mod name;
 pub mod observed;

@@ -99,7 +99,7 @@ async fn a_snapshot_sorts_every_page_by_key_and_an_item_that_cannot_be_read_stan
         item["pk"] = json!({ "S": key });
         world.put(TABLE, &item);
     }
-    // Keys of other kinds are somebody else's, and no concern of a snapshot.
+    // Leases, and keys of kinds that are not known, are no concern of a snapshot.
     world.put(TABLE, &json!({ "pk": { "S": "lease#0" }, "epoch": { "N": "3" } }));
 
     let snapshot = state.snapshot().await.unwrap();

@@ -11,11 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lamplighter::api::access::{Role, Token};
-use lamplighter::api::{Access, ApiState, AppSummary, Fleet, Handle, Readiness, serve};
-use lamplighter::cloud::{self, DesiredStore, Rows, StateSnapshot, StateStore, Write, WriteError};
+use lamplighter::api::{Access, ApiState, AppSummary, Fleet, Handle, Readiness, Shards, serve};
+use lamplighter::cloud::{self, DesiredStore, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
 use lamplighter::metrics::Metrics;
 use lamplighter::model::claim::ClaimKey;
 use lamplighter::model::history::Event;
+use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, Entropy, OperationId};
 use lamplighter::model::observed::{ClaimHolders, Gate};
@@ -114,6 +115,7 @@ impl Fake {
         *lock(&fake.readiness) = Readiness {
             ready: true,
             reasons: Vec::new(),
+            shards: Some(Shards { of: 2, held: vec![1] }),
         };
         for n in 0..3u8 {
             let at = time("2026-11-20T09:00:00Z") + Duration::from_secs(u64::from(n) * 60);
@@ -251,6 +253,12 @@ impl StateStore for Fake {
             }
         }
         Ok(pauses.clone())
+    }
+    async fn leases(&self, _: &[Shard]) -> cloud::Result<BTreeMap<Shard, Lease>> {
+        unreachable!("the API reads no leases")
+    }
+    async fn swap_lease(&self, _: Shard, _: Option<&Lease>, _: &Lease) -> cloud::Result<Swapped> {
+        unreachable!("the API holds no leases")
     }
     async fn approve_deletions(&self, at: Timestamp) -> cloud::Result<()> {
         self.state_table()?;

@@ -207,6 +207,10 @@ fn numbers_and_durations_keep_to_their_ranges() {
             "2:9 intervals.sweep: \"4s\" is too short = give at least 5s",
         ),
         (
+            "[daemon]\nlease_duration = \"6m\"",
+            "2:18 daemon.lease_duration: \"6m\" is too long = give at most 5m",
+        ),
+        (
             "[daemon]\nshutdown_grace = \"16m\"",
             "2:18 daemon.shutdown_grace: \"16m\" is too long = give at most 15m",
         ),
@@ -277,6 +281,14 @@ fn an_apps_numbers_keep_to_the_limits_of_codebuild_and_ecs() {
 fn settings_that_contradict_each_other_are_mistakes() {
     check(&[
         (
+            "[daemon]\nshards = 5",
+            "2:10 daemon.shards: 5 are more than [admission] has builds for: each shard needs one of its own = give at most 4, or raise admission.max_concurrent_builds above reserved_for_destroys, or starts_per_minute",
+        ),
+        (
+            "[daemon]\nshards = 9\n[admission]\nmax_concurrent_builds = 20\nstarts_per_minute = 8",
+            "2:10 daemon.shards: 9 are more than [admission] has builds for: each shard needs one of its own = give at most 8, or raise admission.max_concurrent_builds above reserved_for_destroys, or starts_per_minute",
+        ),
+        (
             "[admission]\nmax_concurrent_builds = 2\nreserved_for_destroys = 2",
             "3:25 admission.reserved_for_destroys: 2 leaves nothing of max_concurrent_builds = 2 for deploying = give at most 1",
         ),
@@ -302,7 +314,7 @@ fn settings_that_contradict_each_other_are_mistakes() {
         ),
     ]);
     // The reserve gives way to a budget of one build.
-    accept(&["[admission]\nmax_concurrent_builds = 1"]);
+    accept(&["[admission]\nmax_concurrent_builds = 1", "[daemon]\nshards = 4"]);
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn the_example_sets_defaults_where_there_are_any() {
     assert_eq!(example.admission, default.admission);
     assert_eq!(example.intervals, default.intervals);
     assert_eq!(example.workers, default.workers);
+    assert_eq!(example.leases, default.leases);
     assert_eq!(example.shutdown_grace, default.shutdown_grace);
     assert_eq!(example.log, default.log);
     assert_eq!(example.api.public_addr, default.api.public_addr);

@@ -26,6 +26,7 @@ fn the_summary_names_apps_addresses_and_the_next_boundaries() {
          api        http://127.0.0.1:8080, tokens: 1 operator, 0 viewer\n\
          admin      http://127.0.0.1:9090\n\
          builds     at most 5 at once, 1 of them for destroys only, 20 starts a minute\n\
+         replicas   share 1 shard, each held by one of them on a lease of 15s\n\
          scope      one instance for each user\n\
          schedule   office-hours: destroys at \"0 19 * * 1-5\" Europe/Berlin, next Mon 2026-10-26 19:00:00 +01:00 (2026-10-26T18:00:00Z)\n\
          schedule   weekend: suspends at \"0 20 * * 5\" Europe/Berlin, next Fri 2026-10-23 20:00:00 +02:00 (2026-10-23T18:00:00Z)\n\
@@ -36,7 +37,7 @@ fn the_summary_names_apps_addresses_and_the_next_boundaries() {
 
 #[test]
 fn what_may_surprise_is_noted() {
-    let text = "[policy]\nconfirm_absence = \"5s\"\n[schedules.night]\ntime_zone = \"UTC\"\nteardown = \"0 19 * * *\"\n\
+    let text = "[daemon]\nlease_duration = \"2s\"\n[policy]\nconfirm_absence = \"5s\"\n[schedules.night]\ntime_zone = \"UTC\"\nteardown = \"0 19 * * *\"\n\
                 [apps.shop]\nproject = \"pp\"\ncluster = \"c\"\ndomain = \"d\"\n\
                 [[api.tokens]]\nname = \"a\"\nrole = \"viewer\"\nsha256 = \"abababababababababababababababababababababababababababababababab\"\n";
     let told = summary(
@@ -53,6 +54,7 @@ fn what_may_surprise_is_noted() {
             "app shop has neither schedule nor max_lifetime: it runs until somebody stops it",
             "no app uses schedule night",
             "no token has the role operator, so nobody can change anything over the API",
+            "daemon.lease_duration is 2s: a call that takes a second or two can lose the lease, so less than 5s is for tests",
             "policy.confirm_absence is 5s: ECS may answer with what was true a minute ago, so less than 1m is for tests",
         ]
     );

@@ -109,6 +109,7 @@ async fn killed_at_any_moment_of_deploying_and_destroying_it_ends_in_the_same_st
                 let daemon = lab.spawn();
                 tokio::time::sleep(moments.next()).await;
                 daemon.kill();
+                lab.bury().await;
             }
         };
         for id in APPS {
@@ -121,6 +122,7 @@ async fn killed_at_any_moment_of_deploying_and_destroying_it_ends_in_the_same_st
             assert_eq!(lab.passed(id, "apply").len(), 1, "{id}, seed {seed}");
         }
         daemon.kill();
+        lab.bury().await;
         for id in APPS {
             lab.delete(id).await;
         }
@@ -168,7 +170,9 @@ async fn asked_to_stop_it_finishes_what_is_in_hand_and_ends_well_within_its_grac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_daemons_at_once_make_no_second_build_and_no_second_instance() {
-    let lab = Lab::new().await;
+    let mut lab = Lab::new().await;
+    // Both act on everything.
+    lab.config.leases = None;
     for id in APPS {
         lab.put(id, &wants(id, "shop", "Running")).await;
         // A second row of the same user, which must wait for the first.

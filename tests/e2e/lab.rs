@@ -10,7 +10,7 @@ use lamplighter::clock::Clock;
 use lamplighter::cloud::Cloud;
 use lamplighter::cloud::aws::{CallObserver, Clients, Settings, Unobserved, load};
 use lamplighter::cloud::dynamodb::create_tables;
-use lamplighter::config::{Config, Intervals};
+use lamplighter::config::{Config, Intervals, LeaseSettings};
 use lamplighter::metrics::Metrics;
 use lamplighter::model::backoff::Backoff;
 use lamplighter::model::name::AppId;
@@ -94,6 +94,8 @@ pub struct Setup {
     pub config: String,
     /// How often the daemon looks; replaced to see what it does without its quick wake-ups.
     pub intervals: Intervals,
+    /// In how many parts daemons share the apps.
+    pub shards: u16,
 }
 
 impl Default for Setup {
@@ -104,6 +106,7 @@ impl Default for Setup {
             timings: Timings::default(),
             config: String::new(),
             intervals: QUICK,
+            shards: 1,
         }
     }
 }
@@ -188,6 +191,7 @@ impl Lab {
             .replace("@MORE@", &setup.config);
         let mut config = Config::from_toml(&text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         config.intervals = setup.intervals;
+        config.leases = Some(LeaseSettings::new(setup.shards, Duration::from_secs(3)));
         let timing = &mut config.policy.timing;
         timing.confirm_absence = SignedDuration::from_millis(300);
         timing.appear_grace = SignedDuration::from_secs(1);

@@ -23,4 +23,5 @@ mod life;
 mod mind;
 mod night;
 mod pause;
+mod replicas;
 mod rows;

@@ -53,6 +53,7 @@ impl Daemon {
             admission: config.admission,
             intervals: config.intervals,
             workers: config.workers,
+            leases: config.leases,
             clock: Arc::new(clock.wrong_by(replica.skew)),
             metrics: Metrics::new("simulation"),
             seed: dice.bytes(),

@@ -61,7 +61,7 @@ const TABLE: [Rule; 12] = [
             "planner::Plan"
         ),
     },
-    // The controller takes two plain structs of settings.
+    // The controller takes three plain structs of settings.
     Rule {
         module: "controller",
         may: with!(
@@ -69,6 +69,7 @@ const TABLE: [Rule; 12] = [
             "cloud",
             "config::AdmissionLimits",
             "config::Intervals",
+            "config::LeaseSettings",
             "executor",
             "inventory",
             "metrics",
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_controller_names_no_adapter_and_two_settings() {
+    fn the_controller_names_no_adapter_and_three_settings() {
         bad(
             "src/controller/mod.rs",
             "use crate::cloud::{Cloud, dynamodb::DynamoDb};",

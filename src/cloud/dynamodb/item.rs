@@ -12,6 +12,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use crate::cloud::text;
 use crate::model::claim::Claim;
 use crate::model::history::Event;
+use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, OperationId};
 use crate::model::observed::Gate;
@@ -93,6 +94,29 @@ pub(super) fn read_claim(item: &Item) -> Result<Claim, String> {
     let app = AppId::from_key(string(item, "app")?).ok_or("app is not an id")?;
     let since = timestamp(item, "since")?;
     Ok(Claim { app, since })
+}
+
+pub(super) fn lease_key(shard: Shard) -> String {
+    format!("lease#{shard}")
+}
+
+/// The lease that an item stands for.
+pub(super) fn read_lease(item: &Item) -> Result<Lease, String> {
+    let optional = |name| match item.get(name) {
+        None => Ok(None),
+        Some(_) => string(item, name).map(Some),
+    };
+    let counter = |name: &str| match item.get(name) {
+        Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| format!("{name} is no count")),
+        Some(_) => Err(format!("{name} is not a number")),
+        None => Err(format!("{name} is missing")),
+    };
+    Ok(Lease {
+        owner: optional("owner")?,
+        epoch: counter("epoch")?,
+        beat: counter("beat")?,
+        asked: optional("asked")?,
+    })
 }
 
 /// When deletions were approved, from the control item.

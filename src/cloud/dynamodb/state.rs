@@ -10,16 +10,17 @@ use jiff::Timestamp;
 
 use super::DynamoDb;
 use super::item::{self, Item};
-use crate::cloud::{Error, Result, StateSnapshot, StateStore, Write, WriteError, aws, text};
+use crate::cloud::{Error, Result, StateSnapshot, StateStore, Swapped, Write, WriteError, aws, text};
 use crate::model::claim::ClaimKey;
 use crate::model::history::Event;
+use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, OperationId};
 use crate::model::observed::{ClaimHolders, Gate};
 use crate::model::pause::{Pause, PauseScope, Pauses};
 
 /// AWS: the most keys of one `BatchGetItem`.
-const BATCH_MAX: usize = 100;
+pub(super) const BATCH_MAX: usize = 100;
 /// How often keys that DynamoDB left unprocessed are asked for again.
 const BATCH_ROUNDS: u32 = 5;
 
@@ -195,6 +196,14 @@ impl StateStore for DynamoDb {
             .map(item::read_pauses)
             .unwrap_or_default())
     }
+
+    async fn leases(&self, shards: &[Shard]) -> Result<BTreeMap<Shard, Lease>> {
+        self.read_leases(shards).await
+    }
+
+    async fn swap_lease(&self, shard: Shard, expected: Option<&Lease>, new: &Lease) -> Result<Swapped> {
+        self.store_lease(shard, expected, new).await
+    }
 }
 
 /// Puts one item where its key says it belongs. Keys of other kinds, such as leases, are somebody else's.
@@ -216,7 +225,7 @@ fn sort(snapshot: &mut StateSnapshot, key: &str, found: Item) -> std::result::Re
     Ok(())
 }
 
-fn unreadable(call: &'static str, key: &str, problem: &str) -> Error {
+pub(super) fn unreadable(call: &'static str, key: &str, problem: &str) -> Error {
     Error::Unreadable {
         call,
         problem: text::one_line(&format!("{key}: {problem}"), text::SENTENCE_MAX),
@@ -224,7 +233,7 @@ fn unreadable(call: &'static str, key: &str, problem: &str) -> Error {
 }
 
 impl DynamoDb {
-    async fn item(&self, key: &str) -> Result<Option<Item>> {
+    pub(super) async fn item(&self, key: &str) -> Result<Option<Item>> {
         let answer = self
             .client
             .get_item()
@@ -238,7 +247,7 @@ impl DynamoDb {
     }
 
     /// Up to 100 items of the state table. AWS: an answer may leave keys unprocessed, and says which.
-    async fn batch(&self, keys: &[&str]) -> Result<Vec<Item>> {
+    pub(super) async fn batch(&self, keys: &[&str]) -> Result<Vec<Item>> {
         let call = "dynamodb.BatchGetItem";
         let wanted = |key: &&str| {
             BTreeMap::from([("pk".to_owned(), item::text(*key))])

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::wire::{get, s};
 use super::{BETWEEN_LOOKS, Lab, PATIENCE};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_lamplighter");
@@ -26,6 +27,8 @@ admin_addr = "127.0.0.1:0"
 
 [daemon]
 shutdown_grace = "5s"
+shards = @SHARDS@
+lease_duration = "@LEASE@"
 
 [admission]
 max_concurrent_builds = 10
@@ -61,9 +64,14 @@ pub struct Process {
 impl Lab {
     /// Starts the binary against this lab's AWS.
     pub fn spawn(&self) -> Process {
+        self.spawn_with(1, "2s")
+    }
+
+    /// The same, with so many shards and leases as long as that.
+    pub fn spawn_with(&self, shards: u16, lease: &str) -> Process {
         let mut child = Command::new(BINARY)
             .args(["run", "--config"])
-            .arg(self.config_file())
+            .arg(self.config_file(shards, lease))
             .env_clear()
             .env("AWS_ACCESS_KEY_ID", "lab")
             .env("AWS_SECRET_ACCESS_KEY", "lab")
@@ -82,10 +90,23 @@ impl Lab {
         Process { child, log }
     }
 
-    fn config_file(&self) -> PathBuf {
+    /// Deletes the leases of those that were killed, so that the next need not wait for their end.
+    pub async fn bury(&self) {
+        let delete = self.dynamodb().delete_item();
+        let delete = delete
+            .table_name(&self.config.tables.state)
+            .key("pk", s("lease#0"));
+        delete.send().await.unwrap();
+    }
+
+    fn config_file(&self, shards: u16, lease: &str) -> PathBuf {
         let port = self.url.rsplit(':').next().unwrap();
         let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{port}.toml"));
-        let text = TEMPLATE.replace("@AWS@", &self.url).replace("@PORT@", port);
+        let text = TEMPLATE
+            .replace("@AWS@", &self.url)
+            .replace("@PORT@", port)
+            .replace("@SHARDS@", &shards.to_string())
+            .replace("@LEASE@", lease);
         std::fs::write(&file, text).unwrap();
         file
     }
@@ -149,10 +170,38 @@ impl Process {
 
     /// The URL of its API, once it says where that is.
     pub async fn api(&self) -> String {
+        self.port("public").await
+    }
+
+    async fn port(&self, name: &str) -> String {
         format!(
             "http://{}",
-            self.says("lamplighter starts").await["public"].as_str().unwrap()
+            self.says("lamplighter starts").await[name].as_str().unwrap()
         )
+    }
+
+    /// What it says of itself: the status of `/readyz`, and the shards it holds.
+    pub async fn readiness(&self) -> (u16, Vec<u64>) {
+        let answer = get(&format!("{}/readyz", self.port("admin").await)).await;
+        let held = answer.json()["shards"]["held"].as_array().unwrap().clone();
+        (answer.status, held.iter().filter_map(Value::as_u64).collect())
+    }
+
+    /// Waits until it holds so many shards and is ready, and gives how long that took.
+    pub async fn until_it_holds(&self, shards: usize) -> Duration {
+        let begin = Instant::now();
+        loop {
+            let (status, held) = self.readiness().await;
+            if status == 200 && held.len() == shards {
+                return begin.elapsed();
+            }
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "it holds {held:?}, {status}; it says {:#?}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
