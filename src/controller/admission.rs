@@ -3,7 +3,7 @@
 //! CodeBuild queues builds itself, in an order that AWS calls unpredictable, and refuses more than five
 //! times its limit; so builds wait here, where destroys go first and everybody can be told their place.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,6 +25,8 @@ pub(super) struct Admission {
     limits: AdmissionLimits,
     held: Held,
     in_flight: BTreeMap<AppId, BuildKind>,
+    /// Granted, and not written down yet as far as we know.
+    granted: BTreeSet<AppId>,
     waiting: BTreeMap<AppId, Waiting>,
     started: VecDeque<Timestamp>,
     paused: Option<(Timestamp, String)>,
@@ -51,6 +53,7 @@ impl Admission {
             limits,
             held: Held::All,
             in_flight: BTreeMap::new(),
+            granted: BTreeSet::new(),
             waiting: BTreeMap::new(),
             started: VecDeque::new(),
             paused: None,
@@ -112,6 +115,7 @@ impl Admission {
         } else {
             self.waiting.remove(id);
             self.in_flight.insert(id.clone(), kind);
+            self.granted.insert(id.clone());
             self.started.push_back(now);
             return Answer::Granted;
         };
@@ -134,8 +138,16 @@ impl Admission {
         }
     }
 
-    /// Takes note of what an app's memory says about its operation.
+    /// Takes note of what the tables said of an app at some time. What was granted since, they can't know.
+    pub(super) fn note_read(&mut self, id: &AppId, memory: Option<&Memory>) {
+        if !self.granted.contains(id) {
+            self.note(id, memory);
+        }
+    }
+
+    /// Takes note of what an app's memory says about its operation, at the end of a pass.
     pub(super) fn note(&mut self, id: &AppId, memory: Option<&Memory>) {
+        self.granted.remove(id);
         match memory.and_then(Memory::in_flight) {
             Some(operation) => {
                 self.in_flight.insert(id.clone(), operation.kind);
@@ -145,6 +157,11 @@ impl Admission {
                 self.in_flight.remove(id);
             }
         }
+    }
+
+    /// The pass that was granted a build ended without telling what came of it.
+    pub(super) fn pass_was_lost(&mut self, id: &AppId) {
+        self.granted.remove(id);
     }
 
     /// Starts nothing until then. A later end wins.
@@ -256,6 +273,26 @@ mod tests {
             Answer::Waiting { place, .. } => *place,
             Answer::Granted | Answer::Unasked => 0,
         }
+    }
+
+    #[test]
+    fn a_place_that_was_just_granted_is_not_lost_to_a_reading_that_began_before() {
+        let mut admission = admission(1, 0);
+        assert_eq!(
+            admission.ask(&id("a"), BuildKind::Apply, Class::Human, at(0)),
+            Answer::Granted
+        );
+        admission.note_read(&id("a"), None);
+        assert_eq!(
+            place(&admission.ask(&id("b"), BuildKind::Apply, Class::Human, at(0))),
+            1
+        );
+        // Its pass ended without an operation.
+        admission.note(&id("a"), None);
+        assert_eq!(
+            place(&admission.ask(&id("b"), BuildKind::Apply, Class::Human, at(1))),
+            0
+        );
     }
 
     #[test]

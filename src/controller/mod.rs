@@ -184,6 +184,8 @@ impl Controller {
             if let Some(Err(error)) = pass.join_next().await
                 && error.is_panic()
             {
+                // What it was granted, it may have used or not: the next reading tells.
+                self.admission().pass_was_lost(&id);
                 tracing::error!(app = %id.as_str().escape_debug(), "a pass panicked; the app is looked at again");
                 self.metrics
                     .reconcile

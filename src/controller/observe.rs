@@ -84,7 +84,7 @@ impl Controller {
         };
         match self.inventory.sweep(&plan).await {
             Ok(sweep) => {
-                self.take_in(&sweep);
+                self.take_in(&sweep, began);
                 self.metrics.sweeps.completed(sweep.rows_read_at, began.elapsed());
                 self.metrics
                     .sweeps
@@ -99,7 +99,7 @@ impl Controller {
         self.publish_gauges();
     }
 
-    fn take_in(&self, sweep: &Sweep) {
+    fn take_in(&self, sweep: &Sweep, began: Instant) {
         let judgement = {
             let mut state = self.state();
             let judgement = Judgement::of(&state.judgement, &sweep.rows, &sweep.state, sweep.rows_read_at);
@@ -125,13 +125,22 @@ impl Controller {
                 .filter(|id| !ids.contains(*id))
                 .cloned()
                 .collect();
-            for id in gone {
-                state.fleet.apps.remove(&id);
+            for id in &gone {
+                state.note_read(began, id, None, None);
             }
             for id in &ids {
                 let row = sweep.rows.rows.get(id).cloned();
-                state.note(id, row, sweep.state.memories.get(id).cloned());
+                state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
             }
+            state.forget_noted_before(began);
+            // While nobody can note anything newer: a pass may have written since this was read, and then the
+            // fleet has what it wrote, or it has still the place that it was granted.
+            let mut admission = self.admission();
+            for id in ids.iter().chain(&gone) {
+                let newest = state.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
+                admission.note_read(id, newest);
+            }
+            drop(admission);
             judgement
         };
         for (key, reason) in &sweep.state.unreadable {
@@ -139,12 +148,8 @@ impl Controller {
         }
         let now = self.clock.now();
         let held = self.held();
-        for id in sweep.ids() {
+        for id in sweep.ids().into_iter().filter(|id| held.has(id)) {
             let memory = sweep.state.memories.get(&id);
-            self.admission().note(&id, memory);
-            if !held.has(&id) {
-                continue;
-            }
             let context = Context {
                 tagged: memory.map_or_else(Default::default, |memory| sweep.tagged(memory)),
                 deletions: judgement.for_app(memory),

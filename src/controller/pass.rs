@@ -161,6 +161,11 @@ impl Controller {
     }
 
     fn note(&self, id: &AppId, view: &AppView, memory: Option<&Memory>) {
+        // Before admission is told: see where a sweep is taken in.
+        if !view.row.is_unknown() {
+            self.state()
+                .note(id, view.row.present().cloned(), memory.cloned());
+        }
         let (freed, next) = {
             let mut admission = self.admission();
             let before = admission.in_flight();
@@ -172,10 +177,6 @@ impl Controller {
             for waiting in next {
                 self.queue.add(&waiting, Priority::Human);
             }
-        }
-        if !view.row.is_unknown() {
-            self.state()
-                .note(id, view.row.present().cloned(), memory.cloned());
         }
     }
 

@@ -17,6 +17,8 @@ use crate::model::row::Row;
 pub(super) struct State {
     /// The fleet as last seen.
     pub(super) fleet: Fleet,
+    /// When passes noted what they saw: newer than any reading that began before.
+    noted: BTreeMap<AppId, Instant>,
     /// The last sweep's judgement of rows that are gone.
     pub(super) judgement: Judgement,
     /// Services by tag, from the last complete listing of each cluster.
@@ -44,8 +46,27 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Takes note of what a pass saw and wrote. A memory older than the one known is not news.
+    /// Takes note of what a pass saw and wrote.
     pub(super) fn note(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
+        self.noted.insert(id.clone(), Instant::now());
+        self.take_in(id, row, memory);
+    }
+
+    /// Takes note of what a reading of everything that began then has of an app. What a pass noted since is newer,
+    /// above all where the reading has nothing: that has no version to go by.
+    pub(super) fn note_read(&mut self, began: Instant, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
+        if self.noted.get(id).is_none_or(|at| *at < began) {
+            self.take_in(id, row, memory);
+        }
+    }
+
+    /// Forgets when passes noted what, as far as it lies before the beginning of the last reading.
+    pub(super) fn forget_noted_before(&mut self, began: Instant) {
+        self.noted.retain(|_, at| *at >= began);
+    }
+
+    /// A memory older than the one known is not news.
+    fn take_in(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
         let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
         let memory = match (memory, known) {
             (Some(new), Some(old)) if new.version < old.version => Some(old.clone()),
@@ -63,5 +84,30 @@ impl State {
                 },
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_that_began_before_a_pass_does_not_undo_what_the_pass_noted() {
+        let (mut state, id) = (State::default(), AppId::from_key("a").unwrap());
+        let memory = |version| {
+            let mut memory = Memory::new(AppId::from_key("a").unwrap());
+            memory.version = version;
+            Some(memory)
+        };
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        state.note(&id, None, memory(1));
+        state.note_read(began, &id, None, None);
+        assert_eq!(state.fleet.apps[&id].memory, memory(1));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        state.note_read(Instant::now(), &id, None, None);
+        assert!(state.fleet.apps.is_empty(), "a later one is believed");
     }
 }

@@ -230,7 +230,8 @@ async fn shards_even_out_and_all_replicas_together_keep_to_the_budget() {
         let at_once = builds.iter().filter(|other| {
             other.started <= build.started && other.ended.is_none_or(|ended| ended > build.started)
         });
-        assert!(at_once.count() <= 4);
+        let at_once: Vec<_> = at_once.collect();
+        assert!(at_once.len() <= 4, "{at_once:#?}");
     }
     lab.assert_sound();
     lab.stop().await;
