@@ -3,6 +3,7 @@
 
 use lamplighter::cloud::{Cloud, StateStore, Write};
 use lamplighter::model::claim::ClaimKey;
+use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::name::{AppId, BuildId, HostName};
 use lamplighter::model::pause::{Pause, PauseScope};
 use lamplighter::model::row::{RawValue, Row};
@@ -39,6 +40,18 @@ enum Call {
     PauseApp(u8, bool),
     PutRow(u8, bool),
     DeleteRow(u8),
+    Leases(u8),
+    SwapLease(u8, Option<Lease>, Lease),
+}
+
+fn lease() -> impl Strategy<Value = Lease> {
+    let name = || proptest::option::of(prop_oneof![Just("a".to_owned()), Just("b".to_owned())]);
+    (name(), 1..3_u64, 1..3_u64, name()).prop_map(|(owner, epoch, beat, asked)| Lease {
+        owner,
+        epoch,
+        beat,
+        asked,
+    })
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -84,6 +97,9 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (0..3_u8, any::<bool>()).prop_map(|(app, on)| Call::PauseApp(app, on)),
         1 => (0..3_u8, any::<bool>()).prop_map(|(app, large)| Call::PutRow(app, large)),
         1 => (0..3_u8).prop_map(Call::DeleteRow),
+        1 => (0..3_u8).prop_map(Call::Leases),
+        4 => (0..2_u8, proptest::option::weighted(0.8, lease()), lease())
+            .prop_map(|(shard, expected, new)| Call::SwapLease(shard, expected, new)),
     ]
 }
 
@@ -181,6 +197,14 @@ async fn answer(cloud: &Cloud, call: &Call, before: Option<&Write>) -> String {
         Call::PauseApp(n, on) => pause(state.as_ref(), &PauseScope::App(app(*n)), *on).await,
         Call::PutRow(n, large) => format!("{:?}", cloud.desired.put_row(&row(*n, *large)).await),
         Call::DeleteRow(n) => format!("{:?}", cloud.desired.delete_row(&app(*n)).await),
+        Call::Leases(n) => {
+            let shards: Vec<Shard> = (0..u16::from(*n)).map(Shard).collect();
+            format!("{:?}", state.leases(&shards).await)
+        }
+        Call::SwapLease(n, expected, new) => {
+            let swapped = state.swap_lease(Shard(u16::from(*n)), expected.as_ref(), new);
+            format!("{:?}", swapped.await)
+        }
         Call::PassGate(..) => String::new(),
     }
 }

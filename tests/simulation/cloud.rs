@@ -149,6 +149,7 @@ impl TestCloud {
         config.intervals = scenario.intervals;
         config.admission = scenario.admission;
         config.workers = scenario.workers;
+        config.leases = scenario.leases;
         config.policy.scope = scenario.scope;
         config.policy.timing.memory_retention = scenario.memory_retention;
         let ways = match scenario.depth {

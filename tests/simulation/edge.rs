@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::cloud::{
     Builds, Cloud, DesiredStore, Error, Prober, Result, Routes, Rows, Services, StateSnapshot, StateStore,
-    Write, WriteError,
+    Swapped, Write, WriteError,
 };
 use lamplighter::model::blueprint::BuildRequest;
 use lamplighter::model::claim::ClaimKey;
 use lamplighter::model::history::Event;
+use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, BuildId, ClusterName, HostName, OperationId, ResourceName};
 use lamplighter::model::observed::{
@@ -259,6 +260,23 @@ impl StateStore for Edge {
 
     async fn set_pause(&self, scope: &PauseScope, pause: Option<&Pause>) -> Result<Pauses> {
         self.ground.tables.set_pause(scope, pause).await
+    }
+
+    async fn leases(&self, shards: &[Shard]) -> Result<BTreeMap<Shard, Lease>> {
+        let shards = shards.to_vec();
+        self.read("dynamodb.BatchGetItem", move |ground| {
+            ground.tables.items().leases_of(&shards)
+        })
+        .await
+    }
+
+    async fn swap_lease(&self, shard: Shard, expected: Option<&Lease>, new: &Lease) -> Result<Swapped> {
+        let (expected, new) = (expected.cloned(), new.clone());
+        // Not noted as a change: nothing that any promise is about has changed.
+        self.read("dynamodb.UpdateItem", move |ground| {
+            ground.tables.items().swap_lease(shard, expected.as_ref(), &new)
+        })
+        .await
     }
 }
 

@@ -189,6 +189,7 @@ impl std::fmt::Debug for Short<'_> {
             .field("scope", &scenario.scope)
             .field("admission", &scenario.admission)
             .field("intervals", &scenario.intervals)
+            .field("leases", &scenario.leases)
             .field("workers", &scenario.workers)
             .field("concurrent_builds", &scenario.concurrent_builds)
             .field("memory_retention", &scenario.memory_retention)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lamplighter::config::{AdmissionLimits, Intervals};
+use lamplighter::config::{AdmissionLimits, Intervals, LeaseSettings};
 use lamplighter::model::claim::Scope;
 use simcloud::{Behaviour, Match};
 
@@ -45,6 +45,8 @@ pub(crate) struct Scenario {
     pub(crate) scope: Scope,
     pub(crate) admission: AdmissionLimits,
     pub(crate) intervals: Intervals,
+    /// How replicas share the apps; `None` on half the seeds: all of them act on everything.
+    pub(crate) leases: Option<LeaseSettings>,
     pub(crate) workers: usize,
     pub(crate) concurrent_builds: usize,
     pub(crate) memory_retention: SignedDuration,
@@ -112,6 +114,21 @@ const DAYS: [&str; 5] = [
     "2027-01-01",
 ];
 
+/// Leases of one to four minutes on half the seeds, in up to three shards. Through the SDK there are none: each look at
+/// them would cost a thousand times as much, and renewals could not be told from changes.
+fn leases(seed: u64, depth: Depth, admission: AdmissionLimits) -> Option<LeaseSettings> {
+    let mut dice = Dice::new(seed, 12);
+    let on = dice.percent(50) && depth == Depth::Direct;
+    let most = admission.max_concurrent_builds - admission.reserved_for_destroys;
+    let shards = dice.between(1, u64::from(most.min(admission.starts_per_minute).min(3)));
+    let duration = Duration::from_secs(dice.between(60, 240));
+    on.then(|| LeaseSettings {
+        shards: u16::try_from(shards).unwrap(),
+        duration,
+        poll: duration / 12,
+    })
+}
+
 impl Scenario {
     pub(crate) fn of(seed: u64, depth: Depth) -> Self {
         let mut dice = Dice::new(seed, 1);
@@ -160,6 +177,7 @@ impl Scenario {
             },
             admission,
             intervals,
+            leases: leases(seed, depth, admission),
             workers: usize::try_from(dice.between(1, 8)).unwrap(),
             // Sometimes fewer than admission believes, so that builds queue or are refused.
             concurrent_builds: usize::try_from(dice.between(1, concurrent + 2)).unwrap(),

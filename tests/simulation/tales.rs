@@ -80,6 +80,7 @@ impl Tale {
                 row_poll: Duration::from_secs(30),
                 ready_recheck: Duration::from_mins(5),
             },
+            leases: None,
             workers: 2,
             concurrent_builds: 5,
             memory_retention: SignedDuration::from_hours(30 * 24),

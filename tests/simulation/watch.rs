@@ -45,11 +45,14 @@ impl Watch {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let sweep = SignedDuration::try_from(scenario.intervals.sweep).unwrap();
         let faulty = SignedDuration::from_mins(if scenario.trouble.rates.is_empty() { 0 } else { 20 });
+        // Nobody may hold an app for as long as a lease lasts, and its next holder has to look first.
+        let leases = scenario.leases.map(|leases| leases.duration * 3);
+        let unheld = SignedDuration::try_from(leases.unwrap_or_default()).unwrap();
         Self {
             scope: scenario.scope,
             // A ready app is asked by every sweep whether it answers. A sweep may have just passed it, and
             // one that meets faults may take long or see nothing.
-            patience: sweep * 2 + SignedDuration::from_mins(2) + faulty,
+            patience: sweep * 2 + SignedDuration::from_mins(2) + faulty + unheld,
             changes: u64::MAX,
             services: BTreeMap::new(),
             last_up: BTreeMap::new(),

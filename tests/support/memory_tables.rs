@@ -7,9 +7,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lamplighter::cloud::{DesiredStore, Result, Rows, StateSnapshot, StateStore, Write, WriteError};
+use lamplighter::cloud::{DesiredStore, Result, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
 use lamplighter::model::claim::{Claim, ClaimKey};
 use lamplighter::model::history::Event;
+use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, BuildId, OperationId};
 use lamplighter::model::observed::{ClaimHolders, Gate};
@@ -30,6 +31,7 @@ pub(crate) struct Items {
     pub(crate) events: BTreeMap<AppId, BTreeMap<String, Event>>,
     pub(crate) deletions_approved_at: Option<Timestamp>,
     pub(crate) pauses: Pauses,
+    pub(crate) leases: BTreeMap<Shard, Lease>,
 }
 
 impl MemoryTables {
@@ -128,6 +130,32 @@ impl Items {
         Some(gate.clone())
     }
 
+    /// The leases of these shards.
+    pub(crate) fn leases_of(&self, shards: &[Shard]) -> BTreeMap<Shard, Lease> {
+        let found = shards
+            .iter()
+            .filter_map(|shard| Some((*shard, self.leases.get(shard)?.clone())));
+        found.collect()
+    }
+
+    /// Stores a lease if it is as expected.
+    pub(crate) fn swap_lease(&mut self, shard: Shard, expected: Option<&Lease>, new: &Lease) -> Swapped {
+        let stored = self.leases.get(&shard).cloned();
+        let met = match (&stored, expected) {
+            (None, None) => true,
+            (Some(stored), Some(expected)) => stored.unmoved_since(expected),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if met {
+            self.leases.insert(shard, new.clone());
+            return Swapped::Done { before: stored };
+        }
+        if stored.as_ref().is_some_and(|stored| stored.unmoved_since(new)) {
+            return Swapped::Done { before: None };
+        }
+        Swapped::Lost { stored }
+    }
+
     /// Who holds these claims.
     pub(crate) fn holders(&self, keys: &[ClaimKey]) -> ClaimHolders {
         keys.iter()
@@ -224,5 +252,13 @@ impl StateStore for MemoryTables {
             }
         }
         Ok(items.pauses.clone())
+    }
+
+    async fn leases(&self, shards: &[Shard]) -> Result<BTreeMap<Shard, Lease>> {
+        Ok(self.items().leases_of(shards))
+    }
+
+    async fn swap_lease(&self, shard: Shard, expected: Option<&Lease>, new: &Lease) -> Result<Swapped> {
+        Ok(self.items().swap_lease(shard, expected, new))
     }
 }
