@@ -11,9 +11,10 @@ use aws_sdk_codebuild::types::{self as sdk, BuildPhase, EnvironmentVariableType,
 use super::aws::{self, Clients};
 use super::text::{self, SENTENCE_MAX};
 use super::{Builds, Error, Result};
+use crate::model::Timestamp;
 use crate::model::blueprint::BuildRequest;
-use crate::model::name::BuildId;
-use crate::model::observed::{Build, BuildFailure, BuildState, Observed};
+use crate::model::name::{BuildId, ProjectName};
+use crate::model::observed::{Build, BuildFailure, BuildState, ListedBuild, Observed};
 
 /// AWS: the most ids of one `BatchGetBuilds`.
 const BATCH_MAX: usize = 100;
@@ -100,6 +101,35 @@ impl Builds for CodeBuild {
             Err(error) => Err(error),
         }
     }
+
+    async fn recent(&self, project: &ProjectName, since: Timestamp) -> Result<Vec<ListedBuild>> {
+        let call = "codebuild.ListBuildsForProject";
+        let mut listed: Vec<ListedBuild> = Vec::new();
+        let mut after = None;
+        loop {
+            // AWS: newest first by default, in pages of 100. "If the project has more than 100 builds, setting the
+            // sort order will result in an error", so it is never set.
+            let page = self
+                .client
+                .list_builds_for_project()
+                .project_name(project.as_str())
+                .set_next_token(after)
+                .send()
+                .await
+                .map_err(|e| aws::map(call, e))?;
+            let ids = page.ids.unwrap_or_default();
+            let mut builds = self.describe(&ids).await?;
+            let reached = builds
+                .iter()
+                .any(|listed| listed.build.started_at.is_some_and(|started| started < since));
+            builds.retain(|listed| listed.build.started_at.is_none_or(|started| started >= since));
+            listed.append(&mut builds);
+            match page.next_token {
+                Some(token) if !token.is_empty() && !reached => after = Some(token),
+                Some(_) | None => return Ok(listed),
+            }
+        }
+    }
 }
 
 impl CodeBuild {
@@ -126,6 +156,59 @@ impl CodeBuild {
             .map(|build| (build.id.clone(), Observed::Present(build)));
         Ok(absent.chain(present).collect())
     }
+}
+
+impl CodeBuild {
+    /// A page of builds with their environments, in the order of `ids`. One that CodeBuild lists and does not
+    /// describe was deleted in between; one that the answer does not mention makes the page incomplete.
+    async fn describe(&self, ids: &[String]) -> Result<Vec<ListedBuild>> {
+        let call = "codebuild.BatchGetBuilds";
+        let mut found = BTreeMap::new();
+        for chunk in ids.chunks(BATCH_MAX) {
+            let answer = self
+                .client
+                .batch_get_builds()
+                .set_ids(Some(chunk.to_vec()))
+                .send()
+                .await
+                .map_err(|e| aws::map(call, e))?;
+            for id in answer.builds_not_found.unwrap_or_default() {
+                found.insert(id, None);
+            }
+            for listed in answer.builds.unwrap_or_default().iter().filter_map(listed_build) {
+                found.insert(listed.build.id.to_string(), Some(listed));
+            }
+        }
+        let mut builds = Vec::new();
+        for id in ids {
+            match found.remove(id) {
+                Some(listed) => builds.extend(listed),
+                None => {
+                    let problem = format!("the answer says nothing of build {}", text::one_line(id, 200));
+                    return Err(Error::Unreadable { call, problem });
+                }
+            }
+        }
+        Ok(builds)
+    }
+}
+
+/// A build with what its environment says in plain text. AWS: of the other types the value is the name of a
+/// parameter or secret.
+fn listed_build(found: &sdk::Build) -> Option<ListedBuild> {
+    let variables = found
+        .environment()
+        .map(sdk::ProjectEnvironment::environment_variables);
+    let plain = variables
+        .unwrap_or_default()
+        .iter()
+        .filter(|variable| matches!(variable.r#type(), None | Some(EnvironmentVariableType::Plaintext)));
+    Some(ListedBuild {
+        build: build(found)?,
+        environment: plain
+            .map(|variable| (variable.name().to_owned(), variable.value().to_owned()))
+            .collect(),
+    })
 }
 
 /// A build of CodeBuild as one of ours; `None` without an id.

@@ -14,8 +14,10 @@ use crate::model::claim::{Claim, ClaimKey};
 use crate::model::history::Event;
 use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
-use crate::model::name::{AppId, BuildId, ClusterName, OperationId, ResourceName};
-use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TargetGroup};
+use crate::model::name::{AppId, BuildId, ClusterName, OperationId, ProjectName, ResourceName};
+use crate::model::observed::{
+    Build, ClaimHolders, Gate, ListedBuild, Observed, Probe, Service, StoppedTask, TargetGroup,
+};
 use crate::model::pause::{Pause, PauseScope, Pauses};
 use crate::model::row::Row;
 
@@ -169,6 +171,10 @@ pub trait Builds: Send + Sync {
     async fn look(&self, ids: &[BuildId]) -> BTreeMap<BuildId, Observed<Build>>;
     /// Asks a build to stop; it is no error when it has ended.
     async fn stop(&self, id: &BuildId) -> Result<()>;
+    /// Every build of a project that was started at `since` or later, by CodeBuild's clock, newest first; two
+    /// calls for each hundred. All of them or an error, never a part. AWS: what was started in the last minutes
+    /// may not be listed yet, and builds are forgotten after a year.
+    async fn recent(&self, project: &ProjectName, since: Timestamp) -> Result<Vec<ListedBuild>>;
 }
 
 /// ECS.

@@ -72,6 +72,16 @@ pub struct Build {
     pub logs_url: Option<String>,
 }
 
+/// A build as the listing of its project shows it, whoever started it and whatever for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedBuild {
+    /// The build.
+    pub build: Build,
+    /// Its plain-text environment: what its starter gave it, and whatever its project adds. Only the names that
+    /// we give to builds may go anywhere from here; the rest may hold secrets of the project's.
+    pub environment: BTreeMap<String, String>,
+}
+
 /// Whether a build goes on, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildState {

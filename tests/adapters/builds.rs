@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use lamplighter::cloud::{Cloud, Error};
+use lamplighter::model::Timestamp;
 use lamplighter::model::blueprint::{BuildKind, BuildRequest};
-use lamplighter::model::name::BuildId;
+use lamplighter::model::name::{BuildId, ProjectName};
 use lamplighter::model::observed::{Build, BuildFailure, BuildState, Observed};
 use serde_json::{Value, json};
 use simcloud::{Behaviour, Fault, FaultPlan, Match};
@@ -102,7 +103,7 @@ async fn a_full_queue_is_a_limit_and_a_missing_project_is_not_found() {
     let error = world.cloud.builds.start(&request(1)).await.unwrap_err();
     assert!(matches!(error, Error::LimitReached { .. }), "{error}");
     let mut other = request(2);
-    other.project = lamplighter::model::name::ProjectName::new("nowhere");
+    other.project = ProjectName::new("nowhere");
     let error = world.cloud.builds.start(&other).await.unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
@@ -281,4 +282,77 @@ async fn an_id_that_codebuild_cannot_read_hides_no_other() {
     );
     assert!(seen[&BuildId::new("rm -rf /")].is_unknown());
     assert_eq!(seen.values().filter(|build| build.present().is_some()).count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn builds_are_listed_back_to_a_time_newest_first_with_what_they_were_given() {
+    let (world, ids) = many().await;
+    tokio::time::sleep(Duration::from_hours(2)).await;
+    let newest = world.cloud.builds.start(&request(231)).await.unwrap();
+    let since = look(&world.cloud, &newest)
+        .await
+        .present()
+        .unwrap()
+        .started_at
+        .unwrap();
+    let project = ProjectName::new(PROJECT);
+    let listed = world.cloud.builds.recent(&project, since).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].build.id, newest);
+    assert_eq!(listed[0].build.state, BuildState::Running);
+    assert_eq!(listed[0].environment["INSTANCE_ID"], "a231");
+    assert_eq!(
+        world.count("codebuild.ListBuildsForProject"),
+        1,
+        "older pages are not asked for"
+    );
+    let long_ago = since - jiff::SignedDuration::from_hours(3);
+    let all = world.cloud.builds.recent(&project, long_ago).await.unwrap();
+    let seen: Vec<&BuildId> = all.iter().map(|listed| &listed.build.id).collect();
+    let expected: Vec<&BuildId> = std::iter::once(&newest).chain(ids.iter().rev()).collect();
+    assert_eq!(seen, expected);
+    assert_eq!(world.count("codebuild.ListBuildsForProject"), 1 + 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fails_or_says_too_little_makes_no_listing() {
+    let project = ProjectName::new(PROJECT);
+    for (call, nth) in [
+        ("codebuild.ListBuildsForProject", 2),
+        ("codebuild.BatchGetBuilds", 3),
+    ] {
+        let (world, _) = many().await;
+        world
+            .sim
+            .faults()
+            .set(FaultPlan::new().on(call, nth, Fault::AccessDenied));
+        let listed = world.cloud.builds.recent(&project, Timestamp::MIN).await;
+        assert!(matches!(listed, Err(Error::Denied { .. })), "{call}: {listed:?}");
+    }
+    let ids = json!({ "ids": ["childapp:1", "childapp:2", "childapp:3"] });
+    let described = |missing: &[&str]| {
+        let build = json!({ "id": "childapp:1", "environment": { "type": "x", "image": "x", "computeType": "x",
+            "environmentVariables": [{ "name": "A", "value": "b" },
+                { "name": "SECRET", "value": "path", "type": "SECRETS_MANAGER" }] } });
+        json!({ "builds": [build], "buildsNotFound": missing })
+    };
+    let gone = Canned::new([
+        Answer::json(200, &ids),
+        Answer::json(200, &described(&["childapp:2", "childapp:3"])),
+    ]);
+    let listed = gone
+        .cloud()
+        .0
+        .builds
+        .recent(&project, Timestamp::MIN)
+        .await
+        .unwrap();
+    assert_eq!(listed.len(), 1, "what was deleted meanwhile is not there");
+    assert_eq!(listed[0].environment.len(), 1, "{:?}", listed[0].environment);
+    let silent = Canned::new([
+        Answer::json(200, &ids),
+        Answer::json(200, &described(&["childapp:2"])),
+    ]);
+    let listed = silent.cloud().0.builds.recent(&project, Timestamp::MIN).await;
+    assert!(matches!(listed, Err(Error::Unreadable { .. })), "{listed:?}");
 }

@@ -16,10 +16,12 @@ use lamplighter::model::claim::ClaimKey;
 use lamplighter::model::history::Event;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
-use lamplighter::model::name::{AppId, BuildId, ClusterName, HostName, OperationId, ResourceName};
+use lamplighter::model::name::{
+    AppId, BuildId, ClusterName, HostName, OperationId, ProjectName, ResourceName,
+};
 use lamplighter::model::observed::{
-    Build, BuildFailure, BuildState, ClaimHolders, Gate, Observed, Probe, Rollout, Service, StoppedTask,
-    TargetGroup, Targets,
+    Build, BuildFailure, BuildState, ClaimHolders, Gate, ListedBuild, Observed, Probe, Rollout, Service,
+    StoppedTask, TargetGroup, Targets,
 };
 use lamplighter::model::pause::{Pause, PauseScope, Pauses};
 use lamplighter::model::row::Row;
@@ -327,6 +329,32 @@ impl Builds for Edge {
             Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    async fn recent(&self, project: &ProjectName, since: Timestamp) -> Result<Vec<ListedBuild>> {
+        let project = project.clone();
+        let answer = self.call("codebuild.ListBuildsForProject", move |ground| {
+            let builds = ground.sim.world().builds();
+            let of_project = builds.iter().filter(|build| build.project == project.as_str());
+            let recent = of_project.rev().filter(|build| build.started >= since);
+            recent
+                .map(|build| (build.started, build_of(build), build.environment.clone()))
+                .collect::<Vec<_>>()
+        });
+        let (found, hidden_after) = match answer.await? {
+            Answer::Fresh(found) => (found, None),
+            // AWS: what was started lately may not be listed yet.
+            Answer::Old(age, found) => (
+                found,
+                Some(self.ground.weather.now() - SignedDuration::try_from(age).unwrap()),
+            ),
+        };
+        let listed = found
+            .into_iter()
+            .filter(|(started, _, _)| hidden_after.is_none_or(|then| *started <= then));
+        Ok(listed
+            .map(|(_, build, environment)| ListedBuild { build, environment })
+            .collect())
     }
 }
 

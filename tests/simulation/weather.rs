@@ -61,7 +61,10 @@ pub(crate) fn changes(operation: Operation) -> bool {
 
 /// Whether the answer of an operation may be old.
 fn may_be_stale(operation: Operation) -> bool {
-    matches!(operation, "ecs.DescribeServices" | "ecs.ListServices")
+    matches!(
+        operation,
+        "ecs.DescribeServices" | "ecs.ListServices" | "codebuild.ListBuildsForProject"
+    )
 }
 
 #[derive(Debug, Default)]
