@@ -1,0 +1,490 @@
+//! The product at work: a look through the real inventory, the real planner, and the real recorder over the tables in
+//! plain memory. What comes of each is kept by what it was made from, since the same small part of the world is met
+//! in very many states; that is what makes a million states a matter of seconds.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, RwLock};
+
+use jiff::SignedDuration;
+use lamplighter::cloud::Error;
+use lamplighter::executor::Outcome;
+use lamplighter::inventory::{Context, Inventory};
+use lamplighter::model::blueprint::BuildKind;
+use lamplighter::model::claim::{Claim, ClaimKey};
+use lamplighter::model::memory::{Ending, Memory, Settled};
+use lamplighter::model::name::AppId;
+use lamplighter::model::observed::{self, Observed, TagLook};
+use lamplighter::model::policy::{Admission, Deletions};
+use lamplighter::model::row::Desired;
+use lamplighter::model::status::Status;
+use lamplighter::planner::{self, Action, AppView, Plan, invariants};
+use lamplighter::recorder::Recorder;
+
+use crate::edge::{Aws, Still, at_once};
+use crate::memory_tables::{Items, MemoryTables};
+use crate::shape::{self, Shape, Surroundings, number_of, operation_id};
+use crate::state::{App, Build, Came, Gate, MemoryNo, Op, PassNo, State, Wish};
+
+/// Everything that was ever met.
+#[derive(Default)]
+pub(crate) struct Passes {
+    memories: Kept<Known>,
+    passes: Kept<Pass>,
+    looks: Cache<Look, Option<PassNo>>,
+    records: Cache<(PassNo, Came, bool, Vec<Option<App>>), Recorded>,
+    aged: Cache<PassNo, PassNo>,
+}
+
+/// A memory, and what the model needs to know of it.
+pub(crate) struct Known {
+    pub(crate) memory: Memory,
+    /// Its current or last operation.
+    pub(crate) op: Option<Op>,
+    pub(crate) in_flight: bool,
+    /// Which build its operation knows.
+    pub(crate) build: Option<u8>,
+    /// The claims it holds, by place.
+    pub(crate) holds: Vec<usize>,
+}
+
+/// What was seen, and what was decided on it.
+pub(crate) struct Pass {
+    pub(crate) app: App,
+    pub(crate) does: Does,
+    /// Operations that it tells of, a bit for each name.
+    pub(crate) ops: u8,
+    /// Rules of the planner's own that the plan broke.
+    pub(crate) broken: Vec<String>,
+    view: AppView,
+    plan: Plan,
+}
+
+/// The one call of a plan. An intent is none: it is written by the recorder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Does {
+    Nothing,
+    Start { op: Op, destroys: bool },
+    Close(Op),
+    Stop { op: Op, n: u8 },
+    Scale(u8),
+}
+
+/// What came of writing a pass down.
+#[derive(Clone)]
+pub(crate) enum Recorded {
+    /// There was nothing to write.
+    Unchanged,
+    /// Its condition failed, so nothing was written.
+    Refused,
+    Written {
+        memory: MemoryNo,
+        claims: Vec<Option<App>>,
+        opened: Option<Op>,
+    },
+}
+
+/// All that one look depends on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Look {
+    app: App,
+    row: Wish,
+    memory: Option<MemoryNo>,
+    gate: Option<Gate>,
+    builds: Vec<Build>,
+    service: Option<u8>,
+    claims: Vec<Option<App>>,
+    /// The name that a new operation would get.
+    next: Op,
+}
+
+impl Passes {
+    pub(crate) fn memory(&self, no: MemoryNo) -> Arc<Known> {
+        self.memories.get(no)
+    }
+
+    pub(crate) fn pass(&self, no: PassNo) -> Arc<Pass> {
+        self.passes.get(no)
+    }
+
+    /// What a replica that looks at an app now decides; `None`: nothing is to be done or written.
+    pub(crate) fn look(&self, shape: &Shape, state: &State, app: App) -> Option<PassNo> {
+        let seen = &state.apps[usize::from(app)];
+        let flying = seen.memory.map(|no| self.memory(no)).filter(|known| known.in_flight);
+        let op = flying.and_then(|known| known.op);
+        let look = Look {
+            app,
+            row: seen.row,
+            memory: seen.memory,
+            gate: op.and_then(|op| state.gate(op)),
+            builds: state.builds.iter().filter(|build| Some(build.op) == op).copied().collect(),
+            service: seen.service,
+            claims: state.claims.clone(),
+            next: self.unused(state, app),
+        };
+        self.looks.get_or(look, |look| self.decide(shape, look))
+    }
+
+    /// The first name for an operation that nothing tells of.
+    fn unused(&self, state: &State, app: App) -> Op {
+        let mut used = self.ops_in_hand(state, app);
+        let bit = |op: &Op| if op.app == app { 1_u8 << op.n } else { 0 };
+        let memory = state.apps[usize::from(app)].memory.map(|no| self.memory(no));
+        used |= memory.and_then(|known| known.op).map_or(0, |op| bit(&op));
+        used |= state.gates.iter().fold(0, |all, (op, _)| all | bit(op));
+        used |= state.builds.iter().fold(0, |all, build| all | bit(&build.op));
+        used |= state.late.iter().fold(0, |all, call| all | bit(&call.op()));
+        let n = u8::try_from(used.trailing_ones()).expect("a byte has eight bits");
+        assert!(n < 8, "an app never has eight operations that matter at once");
+        Op { app, n }
+    }
+
+    /// The operations of an app that passes in hand tell of.
+    pub(crate) fn ops_in_hand(&self, state: &State, app: App) -> u8 {
+        let hands = state.replicas.iter().filter_map(|replica| replica.hand);
+        let passes = hands.map(|hand| self.pass(hand.pass)).filter(|pass| pass.app == app);
+        passes.fold(0, |all, pass| all | pass.ops)
+    }
+
+    fn decide(&self, shape: &Shape, look: &Look) -> Option<PassNo> {
+        let mut view = self.view(shape, look);
+        if shape.surroundings == Surroundings::ReplacesUnsettled {
+            settle_early(&mut view, look.row);
+        }
+        let mut plan = planner::plan(&view, &shape.policy, shape::now());
+        let broken = invariants::violations(&view, &plan);
+        reduce(&mut plan.memory);
+        let ops = |memory: Option<&Memory>| {
+            let operation = memory.and_then(|memory| memory.operation.as_ref());
+            operation.map_or(0, |operation| 1 << shape.op(&operation.id).n)
+        };
+        let pass = Pass {
+            app: look.app,
+            does: does(shape, plan.action.as_ref()),
+            ops: ops(view.memory.present()) | ops(Some(&plan.memory)),
+            broken,
+            view,
+            plan,
+        };
+        let idle = pass.does == Does::Nothing;
+        let no = self.keep_pass(pass);
+        let written = self.record(shape, no, Came::Done, true, &look.claims);
+        (!idle || !matches!(written, Recorded::Unchanged)).then_some(no)
+    }
+
+    fn keep_pass(&self, pass: Pass) -> PassNo {
+        let (view, plan) = (&pass.view, &pass.plan);
+        // All that matters of a pass later on.
+        let key = format!("{:?} {:?} {:?} {:?}", view.memory, plan.action, plan.memory, plan.release);
+        self.passes.keep(key, pass)
+    }
+
+    /// What the real inventory sees.
+    fn view(&self, shape: &Shape, look: &Look) -> AppView {
+        let who = &shape.who[usize::from(look.app)];
+        let mut items = Items {
+            claims: claims(shape, &look.claims),
+            ..Items::default()
+        };
+        if let Some(row) = shape.row(look.app, look.row) {
+            items.rows.insert(who.id.clone(), row);
+        }
+        if let Some(no) = look.memory {
+            let known = self.memory(no);
+            items.memories.insert(who.id.clone(), known.memory.clone());
+            if let (Some(op), Some(gate)) = (known.op, look.gate) {
+                items.gates.insert(operation_id(op), stored_gate(op, gate));
+            }
+        }
+        let aws = Aws::of(who, look.builds.clone(), look.service);
+        let context = Context {
+            tagged: Observed::Present(TagLook {
+                at: shape::now(),
+                services: look.service.iter().map(|_| aws.name.clone()).collect(),
+            }),
+            deletions: Deletions::Clear { as_of: shape::now() },
+            admission: Admission::Granted,
+            entropy: shape::entropy(look.next),
+        };
+        let inventory = Inventory::new(aws.behind(tables(items)), Arc::new(Still), shape.policy.scope);
+        at_once(inventory.look(&who.id, |_| context))
+    }
+
+    /// What comes of writing a pass down. `fresh`: nobody has written the memory since it was read.
+    pub(crate) fn record(
+        &self,
+        shape: &Shape,
+        no: PassNo,
+        came: Came,
+        fresh: bool,
+        claims: &[Option<App>],
+    ) -> Recorded {
+        let key = (no, came, fresh, claims.to_vec());
+        self.records.get_or(key, |_| self.write(shape, no, came, fresh, claims))
+    }
+
+    fn write(&self, shape: &Shape, no: PassNo, came: Came, fresh: bool, held: &[Option<App>]) -> Recorded {
+        let pass = self.pass(no);
+        let id = &shape.who[usize::from(pass.app)].id;
+        let mut items = Items {
+            claims: claims(shape, held),
+            ..Items::default()
+        };
+        if shape.surroundings == Surroundings::ClaimsAreTaken
+            && let Some(Action::Intend { take, .. }) = &pass.plan.action
+        {
+            items.claims.retain(|key, _| !take.contains(key));
+        }
+        let unconditional = shape.surroundings == Surroundings::NoVersion;
+        let before = pass.view.memory.present();
+        if let Some(stored) = stored(id, before, fresh || unconditional) {
+            items.memories.insert(id.clone(), stored);
+        }
+        let tables = Arc::new(tables(items));
+        let outcome = match (came, pass.does) {
+            (Came::Started(n), Does::Start { op, .. }) => Outcome::Started(shape::build_id(op, n)),
+            (Came::Unanswered, _) => Outcome::Failed(Error::Unavailable {
+                call: "codebuild.StartBuild",
+                cause: "no answer".into(),
+            }),
+            (Came::Done | Came::Started(_), _) => Outcome::Done,
+        };
+        let recorder = Recorder::new(tables.clone());
+        let recording = recorder.record(&pass.view, pass.plan.clone(), &outcome, shape::now());
+        if at_once(recording).is_err() {
+            return Recorded::Refused;
+        }
+        let items = tables.items();
+        assert!(!pass.plan.forget, "the model does not last long enough to forget");
+        let Some(memory) = items.memories.get(id) else {
+            return Recorded::Unchanged;
+        };
+        let memory = self.keep_memory(shape, memory.clone());
+        let holders = holders(shape, &items.claims);
+        let opened = items.gates.keys().next().map(|id| shape.op(id));
+        let same = before.is_some_and(|before| self.keep_memory(shape, before.clone()) == memory);
+        if same && holders == held && opened.is_none() {
+            return Recorded::Unchanged;
+        }
+        Recorded::Written {
+            memory,
+            claims: holders,
+            opened,
+        }
+    }
+
+    fn keep_memory(&self, shape: &Shape, mut memory: Memory) -> MemoryNo {
+        reduce(&mut memory);
+        memory.version = 1;
+        let operation = memory.operation.as_ref();
+        let known = Known {
+            op: operation.map(|operation| shape.op(&operation.id)),
+            in_flight: memory.in_flight().is_some(),
+            build: operation.and_then(|operation| operation.build.as_ref().map(number_of)),
+            holds: memory.holding.as_ref().map_or_else(Vec::new, |holding| {
+                holding.keys().iter().map(|key| shape.claim(key)).collect()
+            }),
+            memory,
+        };
+        self.memories.keep(format!("{:?}", known.memory), known)
+    }
+
+    /// The same memory, minutes after its operation was intended.
+    pub(crate) fn age_memory(&self, shape: &Shape, no: MemoryNo) -> MemoryNo {
+        let mut memory = self.memory(no).memory.clone();
+        age(&mut memory);
+        self.keep_memory(shape, memory)
+    }
+
+    /// The same pass in hand, minutes after the operation that it tells of was intended.
+    pub(crate) fn age_pass(&self, no: PassNo) -> PassNo {
+        self.aged.get_or(no, |_| {
+            let pass = self.pass(no);
+            let (mut view, mut plan) = (pass.view.clone(), pass.plan.clone());
+            if let Observed::Present(memory) = &mut view.memory {
+                age(memory);
+            }
+            age(&mut plan.memory);
+            let broken = pass.broken.clone();
+            self.keep_pass(Pass { view, plan, broken, ..*pass })
+        })
+    }
+}
+
+/// Takes out what no decision reads: what readers are told, and what CodeBuild last answered.
+fn reduce(memory: &mut Memory) {
+    memory.status = Status::default();
+    memory.decision = String::new();
+    if let Some(operation) = &mut memory.operation {
+        operation.start_trouble = None;
+    }
+}
+
+fn age(memory: &mut Memory) {
+    let flying = memory.operation.as_mut().filter(|operation| operation.in_flight());
+    if let Some(operation) = flying {
+        operation.intended_at = shape::now() - SignedDuration::from_mins(10);
+    }
+}
+
+/// What is stored when a pass is written down, given what it saw: of its version, or of a later one.
+fn stored(id: &AppId, seen: Option<&Memory>, fresh: bool) -> Option<Memory> {
+    match (seen, fresh) {
+        (seen, true) => seen.cloned(),
+        (seen, false) => {
+            let mut other = Memory::new(id.clone());
+            other.version = seen.map_or(0, |seen| seen.version) + 9;
+            Some(other)
+        }
+    }
+}
+
+/// One of the wrong surroundings: what is not wanted any more counts as settled, wherever its builds are.
+fn settle_early(view: &mut AppView, row: Wish) {
+    let Observed::Present(memory) = &mut view.memory else {
+        return;
+    };
+    let wanted = match row {
+        Wish::Running | Wish::Larger => Desired::Running,
+        Wish::Suspended => Desired::Suspended,
+        Wish::Destroyed | Wish::Gone => Desired::Destroyed,
+    };
+    let Some(operation) = memory.operation.as_mut().filter(|operation| operation.in_flight()) else {
+        return;
+    };
+    if (operation.kind == BuildKind::Destroy) != (wanted == Desired::Destroyed) {
+        operation.settled = Some(Settled {
+            at: shape::now(),
+            outcome: Ending::Failed(observed::BuildFailure {
+                status: "STOPPED".to_owned(),
+                phase: None,
+                context: None,
+            }),
+        });
+        let blueprint = operation.blueprint.clone();
+        memory.deployment = Some(lamplighter::model::memory::Deployment {
+            blueprint,
+            complete: false,
+            at: shape::now(),
+        });
+    }
+}
+
+fn does(shape: &Shape, action: Option<&Action>) -> Does {
+    match action {
+        None | Some(Action::Intend { .. }) => Does::Nothing,
+        Some(Action::StartBuild { request }) => Does::Start {
+            op: shape.op(&request.token),
+            destroys: request.environment["ACTION"] == "destroy",
+        },
+        Some(Action::CloseGate { operation }) => Does::Close(shape.op(operation)),
+        Some(Action::StopBuild { build }) => {
+            let (_, rest) = build.as_str().split_once(':').unwrap();
+            let (operation, _) = rest.rsplit_once('-').unwrap();
+            Does::Stop {
+                op: shape.op_named(operation),
+                n: number_of(build),
+            }
+        }
+        Some(Action::Scale { tasks, .. }) => Does::Scale(u8::try_from(*tasks).unwrap()),
+    }
+}
+
+fn tables(items: Items) -> MemoryTables {
+    let tables = MemoryTables::default();
+    *tables.items() = items;
+    tables
+}
+
+pub(crate) fn stored_gate(op: Op, gate: Gate) -> observed::Gate {
+    match gate {
+        Gate::Open => observed::Gate::Open,
+        Gate::Closed => observed::Gate::Closed,
+        Gate::Held(n) => observed::Gate::Held(shape::build_id(op, n)),
+    }
+}
+
+/// What the real conditions make of one gate: a build asks (with its number), or the daemon closes it.
+pub(crate) fn change_gate(op: Op, gate: Option<Gate>, asks: Option<u8>) -> (Option<Gate>, bool) {
+    let id = operation_id(op);
+    let tables = MemoryTables::default();
+    if let Some(gate) = gate {
+        tables.items().gates.insert(id.clone(), stored_gate(op, gate));
+    }
+    let passed = match asks {
+        Some(n) => tables.pass_gate(&id, &shape::build_id(op, n)),
+        None => {
+            tables.items().close_gate(&id);
+            false
+        }
+    };
+    let items = tables.items();
+    let after = items.gates.get(&id).map(|gate| match gate {
+        observed::Gate::Open => Gate::Open,
+        observed::Gate::Closed => Gate::Closed,
+        observed::Gate::Held(build) => Gate::Held(number_of(build)),
+    });
+    (after, passed)
+}
+
+fn claims(shape: &Shape, held: &[Option<App>]) -> std::collections::BTreeMap<ClaimKey, Claim> {
+    let held = shape.claims.iter().zip(held);
+    held.filter_map(|(key, holder)| {
+        let app = shape.who[usize::from((*holder)?)].id.clone();
+        let since = shape::now();
+        Some((key.clone(), Claim { app, since }))
+    })
+    .collect()
+}
+
+fn holders(shape: &Shape, claims: &std::collections::BTreeMap<ClaimKey, Claim>) -> Vec<Option<App>> {
+    let holder = |key: &ClaimKey| {
+        let holder = &claims.get(key)?.app;
+        shape.apps().find(|app| shape.who[usize::from(*app)].id == *holder)
+    };
+    shape.claims.iter().map(holder).collect()
+}
+
+/// Values by number, each kept once.
+struct Kept<T>(RwLock<(HashMap<String, u32>, Vec<Arc<T>>)>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<T> Kept<T> {
+    fn get(&self, no: u32) -> Arc<T> {
+        self.0.read().unwrap().1[usize::try_from(no).unwrap()].clone()
+    }
+
+    fn keep(&self, key: String, value: T) -> u32 {
+        let mut kept = self.0.write().unwrap();
+        let (numbers, values) = &mut *kept;
+        *numbers.entry(key).or_insert_with(|| {
+            values.push(Arc::new(value));
+            u32::try_from(values.len() - 1).unwrap()
+        })
+    }
+}
+
+/// What was worked out, by what it was worked out from.
+struct Cache<K, V>(RwLock<HashMap<K, V>>);
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
+    fn get_or(&self, key: K, work: impl FnOnce(&K) -> V) -> V {
+        if let Some(known) = self.0.read().unwrap().get(&key) {
+            return known.clone();
+        }
+        let value = work(&key);
+        self.0.write().unwrap().insert(key, value.clone());
+        value
+    }
+}
