@@ -27,6 +27,7 @@ pub(crate) struct Model {
     shape: Shape,
     passes: Passes,
     calm: Calm,
+    only: Option<&'static str>,
 }
 
 impl Model {
@@ -35,6 +36,7 @@ impl Model {
             shape,
             passes: Passes::default(),
             calm: Calm::default(),
+            only: None,
         }
     }
 
@@ -76,7 +78,9 @@ impl stateright::Model for Model {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        promises::all()
+        let mut all = promises::all();
+        all.retain(|property| self.only.is_none_or(|only| property.name == only));
+        all
     }
 }
 
@@ -91,7 +95,7 @@ fn measure() {
         changes: n("CHANGE", 1),
         takeovers: n("TAKE", 0),
     };
-    let wishes = [Wish::Running, Wish::Destroyed];
+    let all = [Wish::Running, Wish::Destroyed, Wish::Larger, Wish::Suspended, Wish::Gone]; let wishes = &all[..usize::from(n("WISHES", 2))];
     let people: &[(&str, &str)] = match n("PEOPLE", 0) {
         0 => &[("ann", "ann.example.com")],
         1 => &[("ann", "ann.example.com"), ("ann", "two.example.com")],
@@ -107,11 +111,13 @@ fn measure() {
         4 => Surroundings::NoVersion,
         _ => Surroundings::ClaimsAreTaken,
     };
-    let mut shape = Shape::of(people, &wishes, budget).within(surroundings);
+    let mut shape = Shape::of(people, wishes, budget).within(surroundings);
     if n("LEASE", 0) == 1 {
         shape = shape.with_leases();
     }
-    let checker = Model::of(shape)
+    let mut model = Model::of(shape);
+    model.only = std::env::var("ONLY").ok().map(|s| &*s.leak());
+    let checker = model
         .checker()
         .threads(2)
         .finish_when(HasDiscoveries::AnyFailures)
@@ -127,6 +133,6 @@ fn measure() {
     );
     for (name, path) in checker.discoveries() {
         if name.starts_with("met") { println!("{name}"); continue; }
-        println!("{name}: {:#?}", path.into_actions());
+        println!("{name}: {}", path.into_actions().iter().map(|a| format!("{a:?}")).collect::<Vec<_>>().join("; "));
     }
 }

@@ -12,7 +12,7 @@ use lamplighter::executor::Outcome;
 use lamplighter::inventory::{Context, Inventory};
 use lamplighter::model::blueprint::BuildKind;
 use lamplighter::model::claim::{Claim, ClaimKey};
-use lamplighter::model::memory::{Ending, Memory, Settled};
+use lamplighter::model::memory::{Ending, Memory, Operation, Settled};
 use lamplighter::model::name::AppId;
 use lamplighter::model::observed::{self, Observed, TagLook};
 use lamplighter::model::policy::{Admission, Deletions};
@@ -39,6 +39,8 @@ pub(crate) struct Passes {
 /// A memory, and what the model needs to know of it.
 pub(crate) struct Known {
     pub(crate) memory: Memory,
+    /// One of those that come to it, before anything was taken out.
+    whole: Memory,
     /// Its current or last operation.
     pub(crate) op: Option<Op>,
     pub(crate) in_flight: bool,
@@ -154,6 +156,9 @@ impl Passes {
         let mut plan = planner::plan(&view, &shape.policy, shape::now());
         let broken = invariants::violations(&view, &plan);
         reduce(&mut plan.memory);
+        if let (Some(no), Surroundings::Real) = (look.memory, shape.surroundings) {
+            self.same_on_the_whole(shape, no, &view, &plan);
+        }
         let ops = |memory: Option<&Memory>| {
             let operation = memory.and_then(|memory| memory.operation.as_ref());
             operation.map_or(0, |operation| 1 << shape.op(&operation.id).n)
@@ -170,6 +175,16 @@ impl Passes {
         let no = self.keep_pass(pass);
         let written = self.record(shape, no, Came::Done, true, &look.claims);
         (!idle || !matches!(written, Recorded::Unchanged)).then_some(no)
+    }
+
+    /// What was taken out of a memory must not have mattered.
+    fn same_on_the_whole(&self, shape: &Shape, no: MemoryNo, view: &AppView, plan: &Plan) {
+        let memory = Observed::Present(self.memory(no).whole.clone());
+        let view = AppView { memory, ..view.clone() };
+        let mut whole = planner::plan(&view, &shape.policy, shape::now());
+        reduce(&mut whole.memory);
+        let decided = |plan: &Plan| (plan.action.clone(), plan.memory.clone(), plan.release.clone());
+        assert_eq!(decided(plan), decided(&whole), "the model leaves out something that matters");
     }
 
     fn keep_pass(&self, pass: Pass) -> PassNo {
@@ -273,9 +288,9 @@ impl Passes {
         }
     }
 
-    fn keep_memory(&self, shape: &Shape, mut memory: Memory) -> MemoryNo {
+    fn keep_memory(&self, shape: &Shape, whole: Memory) -> MemoryNo {
+        let mut memory = whole.clone();
         reduce(&mut memory);
-        memory.version = 1;
         let operation = memory.operation.as_ref();
         let known = Known {
             op: operation.map(|operation| shape.op(&operation.id)),
@@ -285,13 +300,14 @@ impl Passes {
                 holding.keys().iter().map(|key| shape.claim(key)).collect()
             }),
             memory,
+            whole,
         };
         self.memories.keep(format!("{:?}", known.memory), known)
     }
 
     /// The same memory, minutes after its operation was intended.
     pub(crate) fn age_memory(&self, shape: &Shape, no: MemoryNo) -> MemoryNo {
-        let mut memory = self.memory(no).memory.clone();
+        let mut memory = self.memory(no).whole.clone();
         age(&mut memory);
         self.keep_memory(shape, memory)
     }
@@ -311,12 +327,33 @@ impl Passes {
     }
 }
 
-/// Takes out what no decision reads: what readers are told, and what CodeBuild last answered.
+/// Takes out what no decision reads: what people are told, how often something failed before the limit that is out
+/// of reach here, and an operation that is settled, unless it is a destroy that is still to be verified.
+/// [`Passes::decide`] checks that the planner decides the same without.
 fn reduce(memory: &mut Memory) {
     memory.status = Status::default();
     memory.decision = String::new();
+    memory.version = 1;
+    if let Some(failures) = &mut memory.failures {
+        failures.count = 1;
+        failures.message.clear();
+    }
     if let Some(operation) = &mut memory.operation {
         operation.start_trouble = None;
+        if let Some(cancel) = &mut operation.cancel {
+            cancel.clear();
+        }
+        if operation.settled.is_some() {
+            (operation.build, operation.cancel) = (None, None);
+            operation.intended_at = shape::now();
+        }
+    }
+    let kept = |operation: &Operation| {
+        let destroyed = operation.settled.as_ref().is_some_and(|it| it.outcome == Ending::Succeeded);
+        operation.in_flight() || (destroyed && operation.kind == BuildKind::Destroy && memory.deployment.is_some())
+    };
+    if memory.operation.as_ref().is_some_and(|operation| !kept(operation)) {
+        memory.operation = None;
     }
 }
 

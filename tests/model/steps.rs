@@ -2,9 +2,11 @@
 //! decision, a call, a write. What the product's code makes of a look or a write is asked of [`crate::passes`];
 //! CodeBuild and the passing of time are here.
 
+use std::sync::Arc;
+
 use crate::passes::{Does, Recorded, change_gate};
 use crate::shape::Surroundings;
-use crate::state::{App, Build, Call, Came, Gate, Hand, Op, Stage, State, Todo, Wish};
+use crate::state::{App, Build, Call, Came, Gate, Hand, Op, PassNo, Stage, State, Todo, Wish};
 use crate::{Model, passes::Pass};
 
 /// One step.
@@ -212,6 +214,10 @@ impl Model {
         if fate == Fate::Late || fate == Fate::Twice {
             state.late.push(pass.call()?);
         }
+        if fate == Fate::Lost && self.writes_nothing(state, hand.pass, came) {
+            // As if it had never looked.
+            return None;
+        }
         let todo = Todo::Record(came);
         state.replicas[replica].hand = Some(Hand { todo, ..hand });
         Some(())
@@ -285,27 +291,69 @@ impl Model {
         Some(())
     }
 
+    /// Whether a gate that is not open lets nobody pass any more.
+    fn gates_work(&self) -> bool {
+        match self.shape.surroundings {
+            Surroundings::NoGate | Surroundings::OneGateForAll => false,
+            Surroundings::Real
+            | Surroundings::ReplacesUnsettled
+            | Surroundings::NoVersion
+            | Surroundings::ClaimsAreTaken => true,
+        }
+    }
+
+    fn writes_nothing(&self, state: &State, pass: PassNo, came: Came) -> bool {
+        let recorded = self.passes.record(&self.shape, pass, came, true, &state.claims);
+        matches!(recorded, Recorded::Unchanged)
+    }
+
+    /// Whether nothing that is left of a pass can change anything: there is nothing to write or its condition can
+    /// only fail, and its call, if it is still to be made, meets a gate that is not open.
+    fn comes_to_nothing(&self, state: &State, hand: Hand) -> bool {
+        let stale = !hand.fresh && self.shape.surroundings != Surroundings::NoVersion;
+        match hand.todo {
+            Todo::Record(came) => stale || self.writes_nothing(state, hand.pass, came),
+            Todo::Act if !stale || !self.gates_work() => false,
+            Todo::Act => match self.passes.pass(hand.pass).does {
+                Does::Start { op, .. } | Does::Close(op) => state.gate(op) != Some(Gate::Open),
+                // Its gate is closed.
+                Does::Stop { .. } | Does::Nothing => true,
+                Does::Scale(_) => false,
+            },
+        }
+    }
+
     /// Takes out what can't make a difference any more, and puts the rest in order.
     fn tidy(&self, state: &mut State) {
-        let unconditional = self.shape.surroundings == Surroundings::NoVersion;
         for n in 0..state.replicas.len() {
-            let Some(hand) = state.replicas[n].hand else { continue };
-            let Todo::Record(came) = hand.todo else { continue };
-            // Its condition can only fail, or there is nothing to write: the pass ends here.
-            let stale = !hand.fresh && !unconditional;
-            let idle = || {
-                let recorded = self.passes.record(&self.shape, hand.pass, came, true, &state.claims);
-                matches!(recorded, Recorded::Unchanged)
-            };
-            if stale || idle() {
+            if let Some(hand) = state.replicas[n].hand
+                && self.comes_to_nothing(state, hand)
+            {
                 state.replicas[n].hand = None;
             }
         }
+        let still_open = |call: &Call| state.gate(call.op()) == Some(Gate::Open) || !self.gates_work();
+        let mut late = state.late.clone();
+        late.retain(still_open);
+        state.late = late;
         state.replicas.sort_unstable();
         state.late.sort_unstable();
-        let told: Vec<u8> = self.shape.apps().map(|app| self.passes.ops_in_hand(state, app)).collect();
-        let in_hand = |op: Op| told[usize::from(op.app)] & (1 << op.n) != 0;
+        let hands: Vec<_> = state
+            .replicas
+            .iter()
+            .filter_map(|replica| replica.hand)
+            .map(|hand| (hand, self.passes.pass(hand.pass)))
+            .collect();
         let on_its_way = |op: Op| state.late.iter().any(|call| call.op() == op);
+        let in_hand = |op: Op| hands.iter().any(|(_, pass)| pass.call().is_some_and(|call| call.op() == op));
+        let answered = |build: &Build| {
+            let names = |(hand, pass): &(Hand, _)| {
+                let pass: &Arc<Pass> = pass;
+                let started = hand.todo == Todo::Record(Came::Started(build.n));
+                started && pass.call().is_some_and(|call| call.op() == build.op)
+            };
+            hands.iter().any(names)
+        };
         let flying: Vec<_> = state
             .apps
             .iter()
@@ -322,14 +370,25 @@ impl Model {
             let seen = current(build.op)
                 .is_some_and(|known| known.build == Some(build.n) || gate == Some(Gate::Held(build.n)));
             let found = build.known_by_token && (current(build.op).is_some() || on_its_way(build.op));
-            !build.stage.is_over() || seen || found || in_hand(build.op)
+            // Its gate can only turn it away.
+            let shut = build.stage == Stage::Waiting
+                && self.gates_work()
+                && match gate {
+                    Some(Gate::Open) => false,
+                    Some(Gate::Closed) | None => true,
+                    Some(Gate::Held(holder)) => holder != build.n,
+                };
+            (!build.stage.is_over() && !shut) || seen || found || answered(build)
         };
         let mut builds = state.builds.clone();
         builds.retain(matters);
         builds.sort_unstable();
         let comes = |op: Op| builds.iter().any(|build| build.op == op) || on_its_way(op) || in_hand(op);
         let mut gates = state.gates.clone();
-        gates.retain(|(op, _)| current(*op).is_some() || comes(*op));
+        gates.retain(|(op, gate)| {
+            let matters = *gate == Gate::Open || !self.gates_work();
+            current(*op).is_some() || (matters && comes(*op))
+        });
         gates.sort_unstable();
         (state.builds, state.gates) = (builds, gates);
     }
@@ -352,7 +411,9 @@ fn start(state: &mut State, op: Op, destroys: bool) -> u8 {
     if let Some(build) = state.builds.iter().find(known) {
         return build.n;
     }
-    let taken = |n: &u8| state.builds.iter().any(|build| (build.op, build.n) == (op, *n));
+    // The holder of a gate keeps its number, even once it is over and out of sight.
+    let holds = |n: u8| state.gate(op) == Some(Gate::Held(n));
+    let taken = |n: &u8| holds(*n) || state.builds.iter().any(|build| (build.op, build.n) == (op, *n));
     let n = (0..).find(|n| !taken(n)).expect("few builds matter at once");
     state.builds.push(Build {
         op,
