@@ -97,7 +97,9 @@ impl Model {
             }
         }
         let leader = state.replicas.iter().position(|replica| replica.leads)?;
-        self.shape.apps().find_map(|app| self.take(state, Step::Look(leader, app)))
+        self.shape
+            .apps()
+            .find_map(|app| self.take(state, Step::Look(leader, app)))
     }
 
     /// Whether every app is as its row asks.
@@ -138,7 +140,10 @@ impl Model {
 
 /// Whether what is deployed is what was asked last.
 fn is_newest(memory: &Memory) -> bool {
-    let deployed = memory.deployment.as_ref().filter(|deployment| deployment.complete);
+    let deployed = memory
+        .deployment
+        .as_ref()
+        .filter(|deployment| deployment.complete);
     let asked = memory.accepted.as_ref();
     deployed.map(|it| &it.blueprint.spec_hash) == asked.map(|it| &it.blueprint.spec_hash)
 }

@@ -1,25 +1,49 @@
-//! model check
+//! The model check: production code of the three stages that decide whether anything is safe, in every order in which
+//! its steps can happen. `stateright` walks through all states; in each, the promises of `promises.rs` are asked.
+//!
+//! **Real** are the look (`lamplighter::inventory`), the decision (`lamplighter::planner::plan`), what is written on
+//! which conditions (`lamplighter::recorder`), and those conditions with the gate's (`tests/support/memory_tables.rs`,
+//! held equal to the adapter over DynamoDB). **Modelled** (`steps.rs`) are CodeBuild, the way to it, replicas that die
+//! or stall between any two steps, and what people ask. Nothing here is drawn at random.
+//!
+//! What is left out, and why that is sound enough:
+//!
+//! * *Time* stands. The planner's waits are zero (`shape.rs`), so whatever time could bring may happen at any moment,
+//!   and the one limit on which something rests, the life of a token, is a step of its own: CodeBuild forgets the
+//!   token, the daemon trusts it no longer, or both, which covers clocks that differ. Not covered: builds that overrun
+//!   their deadline, that CodeBuild does not know any more, and boundaries of schedules.
+//! * *Names* of operations and builds are used again once nothing tells of the old ones; they are only ever compared.
+//! * *Versions* are `fresh` or not: a version only grows, so a pass whose memory was written since can never win.
+//! * *Memory* is without what people are told and without settled operations that no decision reads (`passes.rs`, which
+//!   checks on each decision that the planner decides the same with them). A write that would change only such
+//!   things is not made; to others it looks like a pass that died.
+//! * *What can't matter any more* is taken out (`tidy.rs`).
+//! * *A look* is one step, although it is several reads: the later reads are fresher than the memory, on whose version
+//!   the write depends. *A lost write* is a pass that died. *Two passes* are in hand at once, one for each replica.
+//!
+//! No replica has a lease unless a shape says so: all act on everything, always. See `docs/testing.md` for figures.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod calm;
 mod edge;
+mod kept;
 #[path = "../support/memory_tables.rs"]
 mod memory_tables;
 mod passes;
 mod promises;
 mod shape;
+mod shapes;
 mod state;
 mod steps;
+mod store;
+mod tidy;
 
-use std::sync::atomic::Ordering;
-use std::time::Instant;
-
-use stateright::{Checker as _, HasDiscoveries, Model as _, Property};
+use stateright::Property;
 
 use calm::Calm;
 use passes::Passes;
-use shape::{Shape, Surroundings};
-use state::{AppState, Budget, Replica, State, Wish};
+use shape::Shape;
+use state::{AppState, Replica, State};
 use steps::Step;
 
 /// A shape, and what is known of it by now.
@@ -27,6 +51,7 @@ pub(crate) struct Model {
     shape: Shape,
     passes: Passes,
     calm: Calm,
+    /// The one promise that is checked, or all.
     only: Option<&'static str>,
 }
 
@@ -81,58 +106,5 @@ impl stateright::Model for Model {
         let mut all = promises::all();
         all.retain(|property| self.only.is_none_or(|only| property.name == only));
         all
-    }
-}
-
-#[test]
-fn measure() {
-    let n = |name: &str, d: u8| -> u8 { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(d) };
-    let budget = Budget {
-        crashes: n("CRASH", 3),
-        expiries: n("EXP", 2),
-        losses: n("LOSS", 3),
-        failures: n("FAIL", 0),
-        changes: n("CHANGE", 1),
-        takeovers: n("TAKE", 0),
-    };
-    let all = [Wish::Running, Wish::Destroyed, Wish::Larger, Wish::Suspended, Wish::Gone]; let wishes = &all[..usize::from(n("WISHES", 2))];
-    let people: &[(&str, &str)] = match n("PEOPLE", 0) {
-        0 => &[("ann", "ann.example.com")],
-        1 => &[("ann", "ann.example.com"), ("ann", "two.example.com")],
-        2 => &[("ann", "ann.example.com"), ("bob", "ann.example.com")],
-        _ => &[("ann", "ann.example.com"), ("bob", "bob.example.com")],
-    };
-    let began = Instant::now();
-    let surroundings = match n("SUR", 0) {
-        0 => Surroundings::Real,
-        1 => Surroundings::NoGate,
-        2 => Surroundings::OneGateForAll,
-        3 => Surroundings::ReplacesUnsettled,
-        4 => Surroundings::NoVersion,
-        _ => Surroundings::ClaimsAreTaken,
-    };
-    let mut shape = Shape::of(people, wishes, budget).within(surroundings);
-    if n("LEASE", 0) == 1 {
-        shape = shape.with_leases();
-    }
-    let mut model = Model::of(shape);
-    model.only = std::env::var("ONLY").ok().map(|s| &*s.leak());
-    let checker = model
-        .checker()
-        .threads(2)
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
-    println!(
-        "{} states, {} generated, depth {}, longest calm {}, {:?}",
-        checker.unique_state_count(),
-        checker.state_count(),
-        checker.max_depth(),
-        checker.model().calm.longest.load(Ordering::Relaxed),
-        began.elapsed()
-    );
-    for (name, path) in checker.discoveries() {
-        if name.starts_with("met") { println!("{name}"); continue; }
-        println!("{name}: {}", path.into_actions().iter().map(|a| format!("{a:?}")).collect::<Vec<_>>().join("; "));
     }
 }

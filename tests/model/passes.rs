@@ -2,18 +2,14 @@
 //! plain memory. What comes of each is kept by what it was made from, since the same small part of the world is met
 //! in very many states; that is what makes a million states a matter of seconds.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use lamplighter::cloud::Error;
 use lamplighter::executor::Outcome;
 use lamplighter::inventory::{Context, Inventory};
 use lamplighter::model::blueprint::BuildKind;
-use lamplighter::model::claim::{Claim, ClaimKey};
-use lamplighter::model::memory::{Ending, Memory, Operation, Settled};
-use lamplighter::model::name::AppId;
+use lamplighter::model::memory::{Deployment, Ending, Memory, Operation, Settled};
 use lamplighter::model::observed::{self, Observed, TagLook};
 use lamplighter::model::policy::{Admission, Deletions};
 use lamplighter::model::row::Desired;
@@ -22,9 +18,11 @@ use lamplighter::planner::{self, Action, AppView, Plan, invariants};
 use lamplighter::recorder::Recorder;
 
 use crate::edge::{Aws, Still, at_once};
-use crate::memory_tables::{Items, MemoryTables};
+use crate::kept::{Cache, Kept};
+use crate::memory_tables::Items;
 use crate::shape::{self, Shape, Surroundings, number_of, operation_id};
 use crate::state::{App, Build, Came, Gate, MemoryNo, Op, PassNo, State, Wish};
+use crate::store::{claims, holders, stored, stored_gate, tables};
 
 /// Everything that was ever met.
 #[derive(Default)]
@@ -112,14 +110,22 @@ impl Passes {
     /// What a replica that looks at an app now decides; `None`: nothing is to be done or written.
     pub(crate) fn look(&self, shape: &Shape, state: &State, app: App) -> Option<PassNo> {
         let seen = &state.apps[usize::from(app)];
-        let flying = seen.memory.map(|no| self.memory(no)).filter(|known| known.in_flight);
+        let flying = seen
+            .memory
+            .map(|no| self.memory(no))
+            .filter(|known| known.in_flight);
         let op = flying.and_then(|known| known.op);
         let look = Look {
             app,
             row: seen.row,
             memory: seen.memory,
             gate: op.and_then(|op| state.gate(op)),
-            builds: state.builds.iter().filter(|build| Some(build.op) == op).copied().collect(),
+            builds: state
+                .builds
+                .iter()
+                .filter(|build| Some(build.op) == op)
+                .copied()
+                .collect(),
             service: seen.service,
             claims: state.claims.clone(),
             next: self.unused(state, app),
@@ -144,7 +150,9 @@ impl Passes {
     /// The operations of an app that passes in hand tell of.
     pub(crate) fn ops_in_hand(&self, state: &State, app: App) -> u8 {
         let hands = state.replicas.iter().filter_map(|replica| replica.hand);
-        let passes = hands.map(|hand| self.pass(hand.pass)).filter(|pass| pass.app == app);
+        let passes = hands
+            .map(|hand| self.pass(hand.pass))
+            .filter(|pass| pass.app == app);
         passes.fold(0, |all, pass| all | pass.ops)
     }
 
@@ -180,17 +188,27 @@ impl Passes {
     /// What was taken out of a memory must not have mattered.
     fn same_on_the_whole(&self, shape: &Shape, no: MemoryNo, view: &AppView, plan: &Plan) {
         let memory = Observed::Present(self.memory(no).whole.clone());
-        let view = AppView { memory, ..view.clone() };
+        let view = AppView {
+            memory,
+            ..view.clone()
+        };
         let mut whole = planner::plan(&view, &shape.policy, shape::now());
         reduce(&mut whole.memory);
         let decided = |plan: &Plan| (plan.action.clone(), plan.memory.clone(), plan.release.clone());
-        assert_eq!(decided(plan), decided(&whole), "the model leaves out something that matters");
+        assert_eq!(
+            decided(plan),
+            decided(&whole),
+            "the model leaves out something that matters"
+        );
     }
 
     fn keep_pass(&self, pass: Pass) -> PassNo {
         let (view, plan) = (&pass.view, &pass.plan);
         // All that matters of a pass later on.
-        let key = format!("{:?} {:?} {:?} {:?}", view.memory, plan.action, plan.memory, plan.release);
+        let key = format!(
+            "{:?} {:?} {:?} {:?}",
+            view.memory, plan.action, plan.memory, plan.release
+        );
         self.passes.keep(key, pass)
     }
 
@@ -235,7 +253,8 @@ impl Passes {
         claims: &[Option<App>],
     ) -> Recorded {
         let key = (no, came, fresh, claims.to_vec());
-        self.records.get_or(key, |_| self.write(shape, no, came, fresh, claims))
+        self.records
+            .get_or(key, |_| self.write(shape, no, came, fresh, claims))
     }
 
     fn write(&self, shape: &Shape, no: PassNo, came: Came, fresh: bool, held: &[Option<App>]) -> Recorded {
@@ -322,7 +341,12 @@ impl Passes {
             }
             age(&mut plan.memory);
             let broken = pass.broken.clone();
-            self.keep_pass(Pass { view, plan, broken, ..*pass })
+            self.keep_pass(Pass {
+                view,
+                plan,
+                broken,
+                ..*pass
+            })
         })
     }
 }
@@ -349,30 +373,29 @@ fn reduce(memory: &mut Memory) {
         }
     }
     let kept = |operation: &Operation| {
-        let destroyed = operation.settled.as_ref().is_some_and(|it| it.outcome == Ending::Succeeded);
-        operation.in_flight() || (destroyed && operation.kind == BuildKind::Destroy && memory.deployment.is_some())
+        let destroyed = operation
+            .settled
+            .as_ref()
+            .is_some_and(|it| it.outcome == Ending::Succeeded);
+        operation.in_flight()
+            || (destroyed && operation.kind == BuildKind::Destroy && memory.deployment.is_some())
     };
-    if memory.operation.as_ref().is_some_and(|operation| !kept(operation)) {
+    if memory
+        .operation
+        .as_ref()
+        .is_some_and(|operation| !kept(operation))
+    {
         memory.operation = None;
     }
 }
 
 fn age(memory: &mut Memory) {
-    let flying = memory.operation.as_mut().filter(|operation| operation.in_flight());
+    let flying = memory
+        .operation
+        .as_mut()
+        .filter(|operation| operation.in_flight());
     if let Some(operation) = flying {
         operation.intended_at = shape::now() - SignedDuration::from_mins(10);
-    }
-}
-
-/// What is stored when a pass is written down, given what it saw: of its version, or of a later one.
-fn stored(id: &AppId, seen: Option<&Memory>, fresh: bool) -> Option<Memory> {
-    match (seen, fresh) {
-        (seen, true) => seen.cloned(),
-        (seen, false) => {
-            let mut other = Memory::new(id.clone());
-            other.version = seen.map_or(0, |seen| seen.version) + 9;
-            Some(other)
-        }
     }
 }
 
@@ -386,7 +409,11 @@ fn settle_early(view: &mut AppView, row: Wish) {
         Wish::Suspended => Desired::Suspended,
         Wish::Destroyed | Wish::Gone => Desired::Destroyed,
     };
-    let Some(operation) = memory.operation.as_mut().filter(|operation| operation.in_flight()) else {
+    let Some(operation) = memory
+        .operation
+        .as_mut()
+        .filter(|operation| operation.in_flight())
+    else {
         return;
     };
     if (operation.kind == BuildKind::Destroy) != (wanted == Desired::Destroyed) {
@@ -399,7 +426,7 @@ fn settle_early(view: &mut AppView, row: Wish) {
             }),
         });
         let blueprint = operation.blueprint.clone();
-        memory.deployment = Some(lamplighter::model::memory::Deployment {
+        memory.deployment = Some(Deployment {
             blueprint,
             complete: false,
             at: shape::now(),
@@ -424,104 +451,5 @@ fn does(shape: &Shape, action: Option<&Action>) -> Does {
             }
         }
         Some(Action::Scale { tasks, .. }) => Does::Scale(u8::try_from(*tasks).unwrap()),
-    }
-}
-
-fn tables(items: Items) -> MemoryTables {
-    let tables = MemoryTables::default();
-    *tables.items() = items;
-    tables
-}
-
-pub(crate) fn stored_gate(op: Op, gate: Gate) -> observed::Gate {
-    match gate {
-        Gate::Open => observed::Gate::Open,
-        Gate::Closed => observed::Gate::Closed,
-        Gate::Held(n) => observed::Gate::Held(shape::build_id(op, n)),
-    }
-}
-
-/// What the real conditions make of one gate: a build asks (with its number), or the daemon closes it.
-pub(crate) fn change_gate(op: Op, gate: Option<Gate>, asks: Option<u8>) -> (Option<Gate>, bool) {
-    let id = operation_id(op);
-    let tables = MemoryTables::default();
-    if let Some(gate) = gate {
-        tables.items().gates.insert(id.clone(), stored_gate(op, gate));
-    }
-    let passed = match asks {
-        Some(n) => tables.pass_gate(&id, &shape::build_id(op, n)),
-        None => {
-            tables.items().close_gate(&id);
-            false
-        }
-    };
-    let items = tables.items();
-    let after = items.gates.get(&id).map(|gate| match gate {
-        observed::Gate::Open => Gate::Open,
-        observed::Gate::Closed => Gate::Closed,
-        observed::Gate::Held(build) => Gate::Held(number_of(build)),
-    });
-    (after, passed)
-}
-
-fn claims(shape: &Shape, held: &[Option<App>]) -> std::collections::BTreeMap<ClaimKey, Claim> {
-    let held = shape.claims.iter().zip(held);
-    held.filter_map(|(key, holder)| {
-        let app = shape.who[usize::from((*holder)?)].id.clone();
-        let since = shape::now();
-        Some((key.clone(), Claim { app, since }))
-    })
-    .collect()
-}
-
-fn holders(shape: &Shape, claims: &std::collections::BTreeMap<ClaimKey, Claim>) -> Vec<Option<App>> {
-    let holder = |key: &ClaimKey| {
-        let holder = &claims.get(key)?.app;
-        shape.apps().find(|app| shape.who[usize::from(*app)].id == *holder)
-    };
-    shape.claims.iter().map(holder).collect()
-}
-
-/// Values by number, each kept once.
-struct Kept<T>(RwLock<(HashMap<String, u32>, Vec<Arc<T>>)>);
-
-impl<T> Default for Kept<T> {
-    fn default() -> Self {
-        Self(RwLock::default())
-    }
-}
-
-impl<T> Kept<T> {
-    fn get(&self, no: u32) -> Arc<T> {
-        self.0.read().unwrap().1[usize::try_from(no).unwrap()].clone()
-    }
-
-    fn keep(&self, key: String, value: T) -> u32 {
-        let mut kept = self.0.write().unwrap();
-        let (numbers, values) = &mut *kept;
-        *numbers.entry(key).or_insert_with(|| {
-            values.push(Arc::new(value));
-            u32::try_from(values.len() - 1).unwrap()
-        })
-    }
-}
-
-/// What was worked out, by what it was worked out from.
-struct Cache<K, V>(RwLock<HashMap<K, V>>);
-
-impl<K, V> Default for Cache<K, V> {
-    fn default() -> Self {
-        Self(RwLock::default())
-    }
-}
-
-impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
-    fn get_or(&self, key: K, work: impl FnOnce(&K) -> V) -> V {
-        if let Some(known) = self.0.read().unwrap().get(&key) {
-            return known.clone();
-        }
-        let value = work(&key);
-        self.0.write().unwrap().insert(key, value.clone());
-        value
     }
 }

@@ -62,7 +62,10 @@ pub(crate) struct Shape {
 impl Shape {
     /// These apps, by owner and host name, all asked to run.
     pub(crate) fn of(people: &[(&str, &str)], wishes: &[Wish], budget: Budget) -> Self {
-        let who: Vec<Who> = (0..).zip(people).map(|(n, (user, host))| who(n, user, host)).collect();
+        let who: Vec<Who> = (0..)
+            .zip(people)
+            .map(|(n, (user, host))| who(n, user, host))
+            .collect();
         let mut claims: Vec<ClaimKey> = who
             .iter()
             .flat_map(|who| {
@@ -92,10 +95,7 @@ impl Shape {
     }
 
     pub(crate) fn with_leases(self) -> Self {
-        Self {
-            leases: true,
-            ..self
-        }
+        Self { leases: true, ..self }
     }
 
     pub(crate) fn apps(&self) -> impl Iterator<Item = App> + use<> {
@@ -114,7 +114,9 @@ impl Shape {
 
     /// Where a claim stands among all.
     pub(crate) fn claim(&self, key: &ClaimKey) -> usize {
-        self.claims.binary_search(key).expect("every claim is in the shape")
+        self.claims
+            .binary_search(key)
+            .expect("every claim is in the shape")
     }
 
     /// The row that asks for this, if there is one.

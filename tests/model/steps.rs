@@ -2,11 +2,12 @@
 //! decision, a call, a write. What the product's code makes of a look or a write is asked of [`crate::passes`];
 //! CodeBuild and the passing of time are here.
 
-use std::sync::Arc;
+use std::fmt;
 
-use crate::passes::{Does, Recorded, change_gate};
+use crate::passes::{Does, Recorded};
 use crate::shape::Surroundings;
-use crate::state::{App, Build, Call, Came, Gate, Hand, Op, PassNo, Stage, State, Todo, Wish};
+use crate::state::{App, Build, Call, Came, Gate, Hand, Op, Stage, State, Todo, Wish};
+use crate::store::change_gate;
 use crate::{Model, passes::Pass};
 
 /// One step.
@@ -50,6 +51,35 @@ pub(crate) enum Fate {
     Twice,
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Change(app, wish) => write!(f, "the row of a{app} says {wish:?}"),
+            Step::Look(replica, app) => write!(f, "replica {replica} looks at a{app} and decides"),
+            Step::Act(replica, fate) => write!(f, "replica {replica} makes its call: {fate:?}"),
+            Step::Record(replica) => write!(f, "replica {replica} writes it down"),
+            Step::Crash { replica, sent: true } => {
+                write!(f, "replica {replica} dies, its call is on its way")
+            }
+            Step::Crash { replica, sent: false } => write!(f, "replica {replica} dies with nothing written"),
+            Step::Arrive(_) => write!(f, "a late call arrives"),
+            Step::Ask(n) => write!(f, "build {n} asks at its gate"),
+            Step::End { build, well: true } => write!(f, "build {build} ends well"),
+            Step::End { build, well: false } => write!(f, "build {build} fails"),
+            Step::Expire { app, cloud, daemon } => {
+                let who = match (cloud, daemon) {
+                    (true, true) => "CodeBuild and the daemon",
+                    (true, false) => "CodeBuild",
+                    (false, _) => "the daemon",
+                };
+                write!(f, "to {who} the token of a{app} is over")
+            }
+            Step::TakeOver(replica) => write!(f, "replica {replica} takes the lease as well"),
+            Step::GiveUp(replica) => write!(f, "replica {replica} learns that its lease is over"),
+        }
+    }
+}
+
 const FATES: [Fate; 4] = [Fate::Lost, Fate::Unanswered, Fate::Late, Fate::Twice];
 
 impl Model {
@@ -66,14 +96,20 @@ impl Model {
                     // Dying before a call is made leaves what would be there had it never looked, and one crash
                     // more to come, so nothing is lost by leaving that out.
                     if left.crashes > 0 {
-                        steps.push(Step::Crash { replica: n, sent: true });
+                        steps.push(Step::Crash {
+                            replica: n,
+                            sent: true,
+                        });
                     }
                 }
                 Some(hand) => {
                     steps.push(Step::Record(n));
                     let acted = self.passes.pass(hand.pass).does != Does::Nothing;
                     if left.crashes > 0 && acted {
-                        steps.push(Step::Crash { replica: n, sent: false });
+                        steps.push(Step::Crash {
+                            replica: n,
+                            sent: false,
+                        });
                     }
                 }
                 None if replica.leads => steps.extend(self.shape.apps().map(|app| Step::Look(n, app))),
@@ -99,7 +135,10 @@ impl Model {
                 steps.push(Step::End { build: n, well: true });
             }
             if !build.stage.is_over() && left.failures > 0 {
-                steps.push(Step::End { build: n, well: false });
+                steps.push(Step::End {
+                    build: n,
+                    well: false,
+                });
             }
         }
         for app in self.shape.apps() {
@@ -228,7 +267,9 @@ impl Model {
         let Todo::Record(came) = hand.todo else {
             return None;
         };
-        let recorded = self.passes.record(&self.shape, hand.pass, came, hand.fresh, &state.claims);
+        let recorded = self
+            .passes
+            .record(&self.shape, hand.pass, came, hand.fresh, &state.claims);
         let Recorded::Written {
             memory,
             claims,
@@ -249,7 +290,11 @@ impl Model {
             }
             state.gates.push((op, Gate::Open));
         }
-        for other in state.replicas.iter_mut().filter_map(|replica| replica.hand.as_mut()) {
+        for other in state
+            .replicas
+            .iter_mut()
+            .filter_map(|replica| replica.hand.as_mut())
+        {
             if self.passes.pass(other.pass).app == app {
                 other.fresh = false;
             }
@@ -282,7 +327,11 @@ impl Model {
             let aged = self.passes.age_memory(&self.shape, before);
             (aged != before).then_some(())?;
             state.apps[usize::from(app)].memory = Some(aged);
-            for hand in state.replicas.iter_mut().filter_map(|replica| replica.hand.as_mut()) {
+            for hand in state
+                .replicas
+                .iter_mut()
+                .filter_map(|replica| replica.hand.as_mut())
+            {
                 if self.passes.pass(hand.pass).app == app {
                     hand.pass = self.passes.age_pass(hand.pass);
                 }
@@ -290,113 +339,11 @@ impl Model {
         }
         Some(())
     }
-
-    /// Whether a gate that is not open lets nobody pass any more.
-    fn gates_work(&self) -> bool {
-        match self.shape.surroundings {
-            Surroundings::NoGate | Surroundings::OneGateForAll => false,
-            Surroundings::Real
-            | Surroundings::ReplacesUnsettled
-            | Surroundings::NoVersion
-            | Surroundings::ClaimsAreTaken => true,
-        }
-    }
-
-    fn writes_nothing(&self, state: &State, pass: PassNo, came: Came) -> bool {
-        let recorded = self.passes.record(&self.shape, pass, came, true, &state.claims);
-        matches!(recorded, Recorded::Unchanged)
-    }
-
-    /// Whether nothing that is left of a pass can change anything: there is nothing to write or its condition can
-    /// only fail, and its call, if it is still to be made, meets a gate that is not open.
-    fn comes_to_nothing(&self, state: &State, hand: Hand) -> bool {
-        let stale = !hand.fresh && self.shape.surroundings != Surroundings::NoVersion;
-        match hand.todo {
-            Todo::Record(came) => stale || self.writes_nothing(state, hand.pass, came),
-            Todo::Act if !stale || !self.gates_work() => false,
-            Todo::Act => match self.passes.pass(hand.pass).does {
-                Does::Start { op, .. } | Does::Close(op) => state.gate(op) != Some(Gate::Open),
-                // Its gate is closed.
-                Does::Stop { .. } | Does::Nothing => true,
-                Does::Scale(_) => false,
-            },
-        }
-    }
-
-    /// Takes out what can't make a difference any more, and puts the rest in order.
-    fn tidy(&self, state: &mut State) {
-        for n in 0..state.replicas.len() {
-            if let Some(hand) = state.replicas[n].hand
-                && self.comes_to_nothing(state, hand)
-            {
-                state.replicas[n].hand = None;
-            }
-        }
-        let still_open = |call: &Call| state.gate(call.op()) == Some(Gate::Open) || !self.gates_work();
-        let mut late = state.late.clone();
-        late.retain(still_open);
-        state.late = late;
-        state.replicas.sort_unstable();
-        state.late.sort_unstable();
-        let hands: Vec<_> = state
-            .replicas
-            .iter()
-            .filter_map(|replica| replica.hand)
-            .map(|hand| (hand, self.passes.pass(hand.pass)))
-            .collect();
-        let on_its_way = |op: Op| state.late.iter().any(|call| call.op() == op);
-        let in_hand = |op: Op| hands.iter().any(|(_, pass)| pass.call().is_some_and(|call| call.op() == op));
-        let answered = |build: &Build| {
-            let names = |(hand, pass): &(Hand, _)| {
-                let pass: &Arc<Pass> = pass;
-                let started = hand.todo == Todo::Record(Came::Started(build.n));
-                started && pass.call().is_some_and(|call| call.op() == build.op)
-            };
-            hands.iter().any(names)
-        };
-        let flying: Vec<_> = state
-            .apps
-            .iter()
-            .map(|app| app.memory.map(|no| self.passes.memory(no)).filter(|known| known.in_flight))
-            .collect();
-        let current = |op: Op| {
-            let known = flying[usize::from(op.app)].as_ref();
-            known.filter(|known| known.op == Some(op))
-        };
-        // A build that is over is seen through its operation in flight, or found by a token that is sent again.
-        let gates = &state.gates;
-        let matters = |build: &Build| {
-            let gate = gates.iter().find(|(op, _)| *op == build.op).map(|(_, gate)| *gate);
-            let seen = current(build.op)
-                .is_some_and(|known| known.build == Some(build.n) || gate == Some(Gate::Held(build.n)));
-            let found = build.known_by_token && (current(build.op).is_some() || on_its_way(build.op));
-            // Its gate can only turn it away.
-            let shut = build.stage == Stage::Waiting
-                && self.gates_work()
-                && match gate {
-                    Some(Gate::Open) => false,
-                    Some(Gate::Closed) | None => true,
-                    Some(Gate::Held(holder)) => holder != build.n,
-                };
-            (!build.stage.is_over() && !shut) || seen || found || answered(build)
-        };
-        let mut builds = state.builds.clone();
-        builds.retain(matters);
-        builds.sort_unstable();
-        let comes = |op: Op| builds.iter().any(|build| build.op == op) || on_its_way(op) || in_hand(op);
-        let mut gates = state.gates.clone();
-        gates.retain(|(op, gate)| {
-            let matters = *gate == Gate::Open || !self.gates_work();
-            current(*op).is_some() || (matters && comes(*op))
-        });
-        gates.sort_unstable();
-        (state.builds, state.gates) = (builds, gates);
-    }
 }
 
 impl Pass {
     /// Its call, where that can arrive late and matter.
-    fn call(&self) -> Option<Call> {
+    pub(crate) fn call(&self) -> Option<Call> {
         match self.does {
             Does::Start { op, destroys } => Some(Call::Start { op, destroys }),
             Does::Close(op) => Some(Call::Close(op)),
