@@ -340,9 +340,16 @@ pub(crate) fn in_hindsight(
             ));
         }
     }
-    for (at, id, raised) in &watch.scaled_down {
-        if !reason(id, Desired::Suspended, *raised, *at) {
-            wrong.push(format!("no-surprise-kill: {id} was scaled to nothing at {at}"));
+    for scaled in &watch.scaled_down {
+        // ECS takes a new count unconditionally, so a call that the network delivers late undoes what came after it,
+        // and nobody can prevent that; the next look heals it. It was right if it was right when it was sent.
+        let sent = cloud.scaling_sent(&scaled.service, scaled.at);
+        let (id, since) = (&scaled.instance, scaled.raised.min(sent));
+        if !reason(id, Desired::Suspended, since, sent) {
+            let at = scaled.at;
+            wrong.push(format!(
+                "no-surprise-kill: {id} was scaled to nothing at {at}, by a call sent at {sent}"
+            ));
         }
     }
     wrong
