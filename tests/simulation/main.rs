@@ -13,6 +13,8 @@ mod dice;
 mod edge;
 #[path = "../support/memory_tables.rs"]
 mod memory_tables;
+#[path = "../support/overlaps.rs"]
+mod overlaps;
 mod plans;
 mod row;
 mod run;

@@ -10,6 +10,7 @@ use lamplighter::model::status::Phase;
 use simcloud::{BuildStatus, BuildView, ServiceStatus, ServiceView};
 
 use crate::cloud::{MAX_ATTEMPTS, TestCloud, has_target_group, tasks_of};
+use crate::overlaps::overlaps;
 use crate::row::{Broken, RowSpec};
 use crate::scenario::Scenario;
 use crate::watch::Watch;
@@ -300,27 +301,7 @@ pub(crate) fn in_hindsight(
     watch: &Watch,
 ) -> Vec<String> {
     let builds = cloud.sim.world().builds();
-    let mut wrong = Vec::new();
-    let mut windows: BTreeMap<&str, Vec<(Timestamp, Timestamp, &BuildView)>> = BTreeMap::new();
-    for build in &builds {
-        let Some(passed) = build.gate_passed else { continue };
-        let ended = build.ended.unwrap_or(Timestamp::MAX);
-        windows
-            .entry(build.host.as_deref().unwrap_or_default())
-            .or_default()
-            .push((passed, ended, build));
-    }
-    for (host, mut windows) in windows {
-        windows.sort_by_key(|(passed, ended, _)| (*passed, *ended));
-        for pair in windows.windows(2) {
-            if pair[1].0 < pair[0].1 {
-                wrong.push(format!(
-                    "one-build-per-app: {} and {} overlap for {host}",
-                    pair[0].2.id, pair[1].2.id
-                ));
-            }
-        }
-    }
+    let mut wrong = overlaps(&builds);
     let skew = scenario.skew() + SignedDuration::from_secs(2);
     let reason = |id: &str, most, since, until| {
         portal.get(id).is_some_and(|writes| {
