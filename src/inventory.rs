@@ -7,6 +7,7 @@
 mod batch;
 mod sweep;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,10 +15,11 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::cloud::{self, Cloud};
 use crate::model::blueprint::Blueprint;
-use crate::model::claim::{ClaimKey, Scope};
+use crate::model::claim::{ClaimKey, OnConflict, Scope};
 use crate::model::memory::{Holding, Memory};
 use crate::model::name::{AppId, Entropy};
-use crate::model::observed::{ClaimHolders, Gate, Observed, Service, TagLook};
+use crate::model::observed::{ClaimHolders, Gate, Observed, Rival, Service, TagLook};
+use crate::model::pause::Pauses;
 use crate::model::policy::{Admission, Deletions};
 use crate::model::row::Row;
 use crate::planner::AppView;
@@ -31,6 +33,7 @@ pub struct Inventory {
     cloud: Cloud,
     clock: Arc<dyn Clock>,
     scope: Scope,
+    on_conflict: OnConflict,
 }
 
 /// What the controller adds to a look: judgements and randomness that are not observed.
@@ -48,8 +51,13 @@ pub struct Context {
 
 impl Inventory {
     /// An inventory of this cloud.
-    pub fn new(cloud: Cloud, clock: Arc<dyn Clock>, scope: Scope) -> Self {
-        Self { cloud, clock, scope }
+    pub fn new(cloud: Cloud, clock: Arc<dyn Clock>, scope: Scope, on_conflict: OnConflict) -> Self {
+        Self {
+            cloud,
+            clock,
+            scope,
+            on_conflict,
+        }
     }
 
     /// Looks at one app. `context` is asked once the memory is known, which its judgements depend on.
@@ -61,6 +69,7 @@ impl Inventory {
         );
         let row = known(row, "desired row", id);
         let memory = known(memory, "memory", id);
+        let pauses = known(pauses.map(Some), "pauses", id).present().cloned();
         let Context {
             tagged,
             deletions,
@@ -79,10 +88,8 @@ impl Inventory {
             probe: Observed::Unknown,
             stopped_task: Observed::Unknown,
             claims: Observed::Unknown,
-            paused: match known(pauses.map(Some), "pauses", id) {
-                Observed::Present(pauses) => pauses.of(id),
-                Observed::Absent | Observed::Unknown => Observed::Unknown,
-            },
+            rivals: BTreeMap::new(),
+            paused: pauses.as_ref().map_or(Observed::Unknown, |pauses| pauses.of(id)),
             deletions,
             admission,
             entropy,
@@ -90,9 +97,13 @@ impl Inventory {
         if view.row.is_unknown() || view.memory.is_unknown() {
             return view;
         }
-        let keys = wanted_claims(view.row.present(), view.memory.present(), self.scope);
+        let keys = self.claims_that_matter(view.row.present(), view.memory.present());
         if !keys.is_empty() {
             view.claims = known(self.cloud.state.claims(&keys).await.map(Some), "claims", id);
+        }
+        for rival in self.rivals(id, &view.claims) {
+            let seen = self.look_at_rival(&rival, pauses.as_ref()).await;
+            view.rivals.insert(rival, seen);
         }
         let Some(memory) = view.memory.present().cloned() else {
             return view;
@@ -103,6 +114,15 @@ impl Inventory {
             self.look_at_deployment(blueprint, &mut view).await;
         }
         view
+    }
+
+    async fn look_at_rival(&self, id: &AppId, pauses: Option<&Pauses>) -> Rival {
+        let (row, memory) = tokio::join!(self.cloud.desired.row(id), self.cloud.state.memory(id));
+        Rival {
+            row: known(row, "desired row", id),
+            memory: known(memory, "memory", id),
+            paused: pauses.map_or(Observed::Unknown, |pauses| pauses.of(id)),
+        }
     }
 
     async fn look_at_operation(&self, memory: &Memory, view: &mut AppView) {
@@ -146,6 +166,37 @@ impl Inventory {
 /// Whether a service has all the tasks it should have, so that asking the app makes sense.
 fn is_steady(service: &Service) -> bool {
     !service.draining && service.desired_count > 0 && service.running_count >= service.desired_count
+}
+
+impl Inventory {
+    /// The claims it wants and has not, and where slots are contested the slot that it has, which somebody may bid
+    /// for. A row that is gone wants nothing and is not contested.
+    fn claims_that_matter(&self, row: Option<&Row>, memory: Option<&Memory>) -> Vec<ClaimKey> {
+        let mut keys = wanted_claims(row, memory, self.scope);
+        let held = memory.and_then(|memory| memory.holding.as_ref());
+        let contested = self.on_conflict == OnConflict::Replace && row.is_some();
+        keys.extend(
+            held.filter(|held| held.slot && contested)
+                .map(|held| held.identity.slot.clone()),
+        );
+        keys
+    }
+
+    /// The other apps that have to do with these slots, where they are contested: holders and bidders.
+    fn rivals(&self, id: &AppId, claims: &Observed<ClaimHolders>) -> BTreeSet<AppId> {
+        let contested = self.on_conflict == OnConflict::Replace;
+        let slots = claims
+            .present()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| contested && key.is_slot());
+        slots
+            .flat_map(|(_, claim)| [Some(&claim.app), claim.bid.as_ref().map(|bid| &bid.app)])
+            .flatten()
+            .filter(|app| *app != id)
+            .cloned()
+            .collect()
+    }
 }
 
 /// The claims a deployment of this row would take and does not hold yet, as far as they are known before

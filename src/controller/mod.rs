@@ -125,7 +125,7 @@ impl Controller {
             Keeper::new(settings, Entropy(name))
         });
         Arc::new(Self {
-            inventory: Inventory::new(cloud.clone(), clock.clone(), policy.scope),
+            inventory: Inventory::new(cloud.clone(), clock.clone(), policy.scope, policy.on_conflict),
             executor: Executor::new(cloud.clone()),
             recorder: Recorder::new(cloud.state.clone()),
             queue: Queue::new(PASS_RETRY, metrics.queue.clone()),

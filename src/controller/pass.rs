@@ -61,9 +61,13 @@ impl Controller {
         let answer = match &plan.action {
             Some(Action::Intend { kind, class, .. }) => self.admission().ask(&view.id, *kind, *class, now),
             Some(Action::StartBuild { .. }) => self.admission().ask_to_send(now),
-            Some(Action::CloseGate { .. } | Action::StopBuild { .. } | Action::Scale { .. }) | None => {
-                return plan;
-            }
+            Some(
+                Action::CloseGate { .. }
+                | Action::StopBuild { .. }
+                | Action::Bid { .. }
+                | Action::Scale { .. },
+            )
+            | None => return plan,
         };
         if answer == Answer::Granted {
             return plan;
@@ -126,6 +130,12 @@ impl Controller {
         }
         self.queue.forget(id);
         self.requeue(id, plan.requeue, priority, now);
+        // The next sweep would find it as well.
+        if let Some(Action::Bid { holder, .. }) = &plan.action
+            && self.held().has(holder)
+        {
+            self.queue.add(holder, Priority::Human);
+        }
         if plan.decision.rule == "RowGone" {
             self.state().sweep_wanted = true;
         }

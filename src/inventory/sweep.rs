@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{Inventory, claims_in, is_steady, tag_look, wanted_claims};
+use super::{Inventory, claims_in, is_steady, tag_look};
 use crate::cloud::{self, Rows, StateSnapshot};
 use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, ResourceName};
-use crate::model::observed::{Build, Gate, Observed, Probe, Service, TagLook, TargetGroup};
+use crate::model::observed::{Build, Gate, Observed, Probe, Rival, Service, TagLook, TargetGroup};
 use crate::planner::AppView;
 
 /// What one sweep found.
@@ -244,7 +244,9 @@ impl Sweep {
     pub fn view(&self, inventory: &Inventory, id: &AppId, context: super::Context) -> AppView {
         let row = self.rows.rows.get(id).cloned();
         let memory = self.state.memories.get(id);
-        let keys = wanted_claims(row.as_ref(), memory, inventory.scope);
+        let keys = inventory.claims_that_matter(row.as_ref(), memory);
+        let claims = Observed::Present(claims_in(&self.state.claims, &keys));
+        let rivals = inventory.rivals(id, &claims).into_iter();
         let operation = memory.and_then(Memory::in_flight);
         let blueprint = memory.and_then(Memory::blueprint);
         let service = blueprint
@@ -257,7 +259,8 @@ impl Sweep {
             .unwrap_or_default();
         AppView {
             id: id.clone(),
-            claims: Observed::Present(claims_in(&self.state.claims, &keys)),
+            rivals: rivals.map(|id| (id.clone(), self.rival(&id))).collect(),
+            claims,
             gate: operation.map_or(Observed::Unknown, |o| self.state.gates.get(&o.id).cloned().into()),
             build: memory
                 .and_then(|memory| build_of(memory, &self.state))
@@ -277,6 +280,19 @@ impl Sweep {
             entropy: context.entropy,
             row: row.into(),
             memory: memory.cloned().into(),
+        }
+    }
+
+    fn rival(&self, id: &AppId) -> Rival {
+        let unreadable = self.state.unreadable.contains_key(&format!("app#{id}"));
+        Rival {
+            row: self.rows.rows.get(id).cloned().into(),
+            memory: if unreadable {
+                Observed::Unknown
+            } else {
+                self.state.memories.get(id).cloned().into()
+            },
+            paused: self.state.pauses.of(id),
         }
     }
 
