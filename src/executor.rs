@@ -40,6 +40,18 @@ impl Executor {
                 Err(error) => Outcome::Failed(error),
             },
             Action::CloseGate { operation } => done(self.cloud.state.close_gate(operation).await.map(|_| ())),
+            Action::Bid {
+                slot,
+                holder,
+                over,
+                bid,
+            } => done(
+                self.cloud
+                    .state
+                    .bid(slot, holder, over.as_ref(), bid)
+                    .await
+                    .map(|_| ()),
+            ),
             Action::StopBuild { build } => done(self.cloud.builds.stop(build).await),
             Action::Scale {
                 cluster,

@@ -8,15 +8,17 @@ mod batch;
 mod sweep;
 mod traces;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::cloud::{self, Cloud};
 use crate::model::blueprint::Blueprint;
-use crate::model::claim::{ClaimKey, Identity};
+use crate::model::claim::{ClaimKey, Identity, OnConflict};
 use crate::model::memory::{Holding, Memory};
 use crate::model::name::{AppId, Entropy, OperationId, ResourceName};
-use crate::model::observed::{ClaimHolders, Gate, Observed, Service, TagLook, Traces};
+use crate::model::observed::{ClaimHolders, Gate, Observed, Rival, Service, TagLook, Traces};
+use crate::model::pause::Pauses;
 use crate::model::policy::{Admission, Deletions, OPERATION_ID_VARIABLE, Policy};
 use crate::model::row::Row;
 use crate::planner::AppView;
@@ -71,6 +73,7 @@ impl Inventory {
         );
         let row = known(row, "desired row", id);
         let memory = known(memory, "memory", id);
+        let pauses = known(pauses.map(Some), "pauses", id).present().cloned();
         let Context {
             tagged,
             deletions,
@@ -97,10 +100,8 @@ impl Inventory {
             claims: Observed::Unknown,
             traces,
             reap,
-            paused: match known(pauses.map(Some), "pauses", id) {
-                Observed::Present(pauses) => pauses.of(id),
-                Observed::Absent | Observed::Unknown => Observed::Unknown,
-            },
+            rivals: BTreeMap::new(),
+            paused: pauses.as_ref().map_or(Observed::Unknown, |pauses| pauses.of(id)),
             deletions,
             admission,
             entropy,
@@ -108,13 +109,17 @@ impl Inventory {
         if view.row.is_unknown() || view.memory.is_unknown() {
             return view;
         }
-        let keys = self.wanted_claims(view.row.present(), view.memory.present(), view.traces.present());
+        let keys = self.claims_that_matter(view.row.present(), view.memory.present(), view.traces.present());
         view.claims = if keys.is_empty() {
             Observed::Present(ClaimHolders::new())
         } else {
             let claims = known(self.cloud.state.claims(&keys).await.map(Some), "claims", id);
             with_strays(claims, &keys, &strays)
         };
+        for rival in self.rivals(id, &view.claims) {
+            let seen = self.look_at_rival(&rival, pauses.as_ref()).await;
+            view.rivals.insert(rival, seen);
+        }
         let memory = view.memory.present().cloned();
         let blueprint = memory.as_ref().and_then(Memory::blueprint);
         if let Some(memory) = memory.as_ref().filter(|memory| memory.in_flight().is_some()) {
@@ -136,6 +141,15 @@ impl Inventory {
             view.service = seen.remove(&name).unwrap_or_default();
         }
         view
+    }
+
+    async fn look_at_rival(&self, id: &AppId, pauses: Option<&Pauses>) -> Rival {
+        let (row, memory) = tokio::join!(self.cloud.desired.row(id), self.cloud.state.memory(id));
+        Rival {
+            row: known(row, "desired row", id),
+            memory: known(memory, "memory", id),
+            paused: pauses.map_or(Observed::Unknown, |pauses| pauses.of(id)),
+        }
     }
 
     async fn look_at_operation(&self, memory: &Memory, view: &mut AppView) {
@@ -197,6 +211,40 @@ fn with_strays(
 }
 
 impl Inventory {
+    /// The claims it wants and has not, and where slots are contested the slot that it has, which somebody may bid
+    /// for. A row that is gone wants nothing and is not contested.
+    fn claims_that_matter(
+        &self,
+        row: Option<&Row>,
+        memory: Option<&Memory>,
+        traces: Option<&Traces>,
+    ) -> Vec<ClaimKey> {
+        let mut keys = self.wanted_claims(row, memory, traces);
+        let held = memory.and_then(|memory| memory.holding.as_ref());
+        let contested = self.policy.on_conflict == OnConflict::Replace && row.is_some();
+        keys.extend(
+            held.filter(|held| held.slot && contested)
+                .map(|held| held.identity.slot.clone()),
+        );
+        keys
+    }
+
+    /// The other apps that have to do with these slots, where they are contested: holders and bidders.
+    fn rivals(&self, id: &AppId, claims: &Observed<ClaimHolders>) -> BTreeSet<AppId> {
+        let contested = self.policy.on_conflict == OnConflict::Replace;
+        let slots = claims
+            .present()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| contested && key.is_slot());
+        slots
+            .flat_map(|(_, claim)| [Some(&claim.app), claim.bid.as_ref().map(|bid| &bid.app)])
+            .flatten()
+            .filter(|app| *app != id)
+            .cloned()
+            .collect()
+    }
+
     /// The claims a deployment of this row would take and does not hold yet, as far as they are known before
     /// the planner made up a host name, and those of what AWS shows and memory does not know. The transaction that
     /// takes them has the last word.

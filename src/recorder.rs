@@ -85,6 +85,7 @@ impl Recorder {
                 Action::StartBuild { .. }
                 | Action::CloseGate { .. }
                 | Action::StopBuild { .. }
+                | Action::Bid { .. }
                 | Action::Scale { .. },
             )
             | None => (None, Vec::new()),

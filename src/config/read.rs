@@ -58,6 +58,7 @@ fn all(mut root: Section<'_>) -> Config {
             catalogue,
             schedules,
             scope: rules.scope,
+            on_conflict: rules.on_conflict,
             keep_max: rules.keep_max,
             timing: rules.timing,
             max_attempts: rules.max_attempts,

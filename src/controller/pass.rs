@@ -68,11 +68,10 @@ impl Controller {
                 Action::Adopt { .. }
                 | Action::CloseGate { .. }
                 | Action::StopBuild { .. }
+                | Action::Bid { .. }
                 | Action::Scale { .. },
             )
-            | None => {
-                return plan;
-            }
+            | None => return plan,
         };
         if answer == Answer::Granted {
             return plan;
@@ -135,6 +134,12 @@ impl Controller {
         }
         self.queue.forget(id);
         self.requeue(id, plan.requeue, priority, now);
+        // The next sweep would find it as well.
+        if let Some(Action::Bid { holder, .. }) = &plan.action
+            && self.held().has(holder)
+        {
+            self.queue.add(holder, Priority::Human);
+        }
         if plan.decision.rule == "RowGone" {
             self.state().sweep_wanted = true;
         }

@@ -12,7 +12,9 @@ use crate::cloud::{self, Rows, StateSnapshot};
 use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, ResourceName};
-use crate::model::observed::{Build, Gate, Observed, Probe, Service, TagLook, TaggedService, TargetGroup};
+use crate::model::observed::{
+    Build, Gate, Observed, Probe, Rival, Service, TagLook, TaggedService, TargetGroup,
+};
 use crate::planner::AppView;
 
 /// What one sweep found.
@@ -248,7 +250,13 @@ impl Sweep {
     pub fn view(&self, inventory: &Inventory, id: &AppId, context: super::Context) -> AppView {
         let row = self.rows.rows.get(id).cloned();
         let memory = self.state.memories.get(id);
-        let keys = inventory.wanted_claims(row.as_ref(), memory, context.traces.present());
+        let keys = inventory.claims_that_matter(row.as_ref(), memory, context.traces.present());
+        let claims = with_strays(
+            Observed::Present(claims_in(&self.state.claims, &keys)),
+            &keys,
+            &context.strays,
+        );
+        let rivals = inventory.rivals(id, &claims).into_iter();
         let tagged_service = context
             .traces
             .present()
@@ -264,11 +272,8 @@ impl Sweep {
             .unwrap_or_default();
         AppView {
             id: id.clone(),
-            claims: with_strays(
-                Observed::Present(claims_in(&self.state.claims, &keys)),
-                &keys,
-                &context.strays,
-            ),
+            rivals: rivals.map(|id| (id.clone(), self.rival(&id))).collect(),
+            claims,
             gate: operation.map_or(Observed::Unknown, |o| self.state.gates.get(&o.id).cloned().into()),
             build: memory
                 .and_then(|memory| build_of(memory, &self.state))
@@ -290,6 +295,19 @@ impl Sweep {
             entropy: context.entropy,
             row: row.into(),
             memory: memory.cloned().into(),
+        }
+    }
+
+    fn rival(&self, id: &AppId) -> Rival {
+        let unreadable = self.state.unreadable.contains_key(&format!("app#{id}"));
+        Rival {
+            row: self.rows.rows.get(id).cloned().into(),
+            memory: if unreadable {
+                Observed::Unknown
+            } else {
+                self.state.memories.get(id).cloned().into()
+            },
+            paused: self.state.pauses.of(id),
         }
     }
 

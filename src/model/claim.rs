@@ -20,6 +20,17 @@ pub enum Scope {
     UserApp,
 }
 
+/// What becomes of a request for a slot that another app holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnConflict {
+    /// It is refused; the holder stays.
+    #[default]
+    Refuse,
+    /// The newest request wins: the holder is destroyed and makes room.
+    Replace,
+}
+
 /// The key of a claim in the state table: `slot#…`, `host#…` or `name#…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -80,6 +91,20 @@ pub struct Claim {
     pub app: AppId,
     /// Since when.
     pub since: Timestamp,
+    /// The newest request that asks for it, of another app. Only slots are asked for, and only where the
+    /// policy is to replace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Bid>,
+}
+
+/// An app's request as it competes for a slot. The greater one wins: the newer, and of two that are equally old
+/// that of the greater id. Both sides compare times that are stored, so clocks that differ can't make both win.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Bid {
+    /// The request's time.
+    pub at: Timestamp,
+    /// The app.
+    pub app: AppId,
 }
 
 /// The identity an app claims together: its slot, host name and resource name.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::blueprint::{Blueprint, BuildKind, BuildRequest};
-use super::claim::{ClaimKey, Identity};
+use super::claim::{Bid, ClaimKey, Identity};
 use super::name::{AppId, BuildId, OperationId};
 use super::observed::{BuildFailure, StoppedTask};
 use super::row::{Desired, Problem};
@@ -130,16 +130,19 @@ pub struct RowGone {
     pub confirmed: bool,
 }
 
-/// A stop by time: the end of the day, an expiry, a lifetime.
+/// A stop by time, or for another app's sake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stop {
     /// When it was due.
     pub due: Timestamp,
-    /// The rule: `Curfew`, `ExpiresAt` or `MaxLifetime`.
+    /// The rule: `Curfew`, `ExpiresAt`, `MaxLifetime` or `Superseded`.
     pub rule: String,
     /// What the app may be at most from then on.
     pub at_most: Desired,
+    /// The newer request that it makes room for, where that is the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Bid>,
 }
 
 /// A spec that passed every check.
@@ -164,6 +167,16 @@ pub struct Accepted {
     /// Its hard end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+}
+
+impl Accepted {
+    /// The request as it competes for a slot.
+    pub fn bid(&self, app: &AppId) -> Bid {
+        Bid {
+            at: self.request.at,
+            app: app.clone(),
+        }
+    }
 }
 
 /// Claims this app holds.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::memory::Memory;
 use super::name::{AppId, BuildId, ClusterName, HostName, ResourceName};
+use super::pause::Paused;
+use super::row::Row;
 
 /// The three answers a look can have. Only `Absent` says that a thing is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -246,6 +249,17 @@ pub struct TagLook {
     pub at: Timestamp,
     /// Names of the services tagged with the app's id that are not INACTIVE.
     pub services: Vec<ResourceName>,
+}
+
+/// Another app that holds or wants the slot of the app looked at, as far as that matters to who gets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rival {
+    /// Its row.
+    pub row: Observed<Row>,
+    /// What is remembered of it.
+    pub memory: Observed<Memory>,
+    /// The pause that concerns it.
+    pub paused: Observed<Paused>,
 }
 
 /// Who holds the claims an app wants, by claim key; a key that is missing is free.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
-use super::claim::Scope;
+use super::claim::{OnConflict, Scope};
 use super::name::{AppName, ClusterName, ProjectName};
 use super::schedule::Schedule;
 
@@ -19,6 +19,8 @@ pub struct Policy {
     pub schedules: BTreeMap<String, Schedule>,
     /// What "one instance per user" counts.
     pub scope: Scope,
+    /// What becomes of a request for a slot that is taken.
+    pub on_conflict: OnConflict,
     /// How long a `keepUntil` may put off the end of the day, from the request on.
     pub keep_max: SignedDuration,
     /// Delays and patience.

@@ -1,8 +1,11 @@
 //! What holds of every plan, whatever the view: checked by tests and simulation after each decision.
 
+use super::contest::SUPERSEDED;
 use super::plan::{Action, AppView, Plan};
 use crate::model::blueprint::BuildKind;
+use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::{Ending, Memory, Operation};
+use crate::model::name::AppId;
 use crate::model::observed::{Build, BuildState, Gate, Observed};
 use crate::model::policy::Deletions;
 
@@ -19,6 +22,7 @@ pub fn violations(view: &AppView, plan: &Plan) -> Vec<String> {
     check_blindness(view, plan, &mut rule);
     check_action(view, plan, old, &mut rule);
     check_giving_back(view, plan, old, &mut rule);
+    check_superseded(view, plan, old, &mut rule);
     if let (Some(operation), Some(new)) = (&old.operation, &plan.memory.operation)
         && operation.id == new.id
     {
@@ -161,6 +165,12 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
                 "only the gate in flight is closed",
             );
         }
+        Some(Action::Bid {
+            slot,
+            holder,
+            over,
+            bid,
+        }) => check_bid(view, plan, (slot, holder), over.as_ref(), bid, rule),
         Some(Action::StopBuild { .. }) => {
             let ended = plan.memory.in_flight().is_none();
             // Its gate is closed to it, or it has passed, whatever the gate's item says, and overran.
@@ -176,6 +186,73 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
         }
         None => {}
     }
+}
+
+/// A bid is newer than the request of whoever has the slot, and says what its app asks for now.
+fn check_bid(
+    view: &AppView,
+    plan: &Plan,
+    (slot, holder): (&ClaimKey, &AppId),
+    over: Option<&Bid>,
+    bid: &Bid,
+    rule: &mut impl FnMut(bool, &str),
+) {
+    rule(
+        slot.is_slot() && view.row.present().is_some(),
+        "only a slot is bid for, and only by a row that is there",
+    );
+    let claim = view.claims.present().and_then(|claims| claims.get(slot));
+    let read = claim.is_some_and(|claim| claim.app == *holder && claim.bid.as_ref() == over);
+    rule(
+        read && *holder != view.id,
+        "a bid goes over what was read of another app's claim",
+    );
+    let mine = plan
+        .memory
+        .accepted
+        .as_ref()
+        .map(|accepted| accepted.bid(&view.id));
+    rule(mine.as_ref() == Some(bid), "a bid is the app's own request");
+    let theirs = view
+        .rivals
+        .get(holder)
+        .and_then(|rival| rival.memory.present()?.accepted.as_ref())
+        .map(|accepted| accepted.bid(holder));
+    rule(
+        theirs.is_some_and(|theirs| *bid > theirs),
+        "only a newer request bids for a slot",
+    );
+}
+
+/// A stop for another app's sake is begun only while that app's newer request is seen to stand.
+fn check_superseded(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut(bool, &str)) {
+    let stop = |memory: &Memory| memory.stop.clone().filter(|stop| stop.rule == SUPERSEDED);
+    let Some(new) = stop(&plan.memory).filter(|_| stop(old).is_none()) else {
+        return;
+    };
+    let mine = plan
+        .memory
+        .accepted
+        .as_ref()
+        .map(|accepted| accepted.bid(&view.id));
+    let winner = new
+        .by
+        .as_ref()
+        .and_then(|bid| Some((bid, view.rivals.get(&bid.app)?)));
+    let newer = winner.is_some_and(|(bid, _)| mine.is_none_or(|mine| *bid > mine));
+    rule(newer, "only a newer request supersedes");
+    let there = winner.is_some_and(|(bid, rival)| {
+        let accepted = rival.memory.present().and_then(|memory| memory.accepted.as_ref());
+        rival.row.present().is_some() && accepted.is_some_and(|accepted| accepted.bid(&bid.app) == *bid)
+    });
+    rule(
+        there,
+        "nothing is superseded by an app that is not seen to be there",
+    );
+    rule(
+        view.paused.is_absent() && view.row.present().is_some(),
+        "nothing is superseded while it is paused or its row is gone",
+    );
 }
 
 fn check_giving_back(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut(bool, &str)) {

@@ -5,6 +5,7 @@
 //! the steps in the order in which they are called.
 
 mod build;
+mod contest;
 mod desire;
 mod draft;
 mod health;

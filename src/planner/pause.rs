@@ -23,6 +23,7 @@ pub(super) fn hold(draft: &mut Draft<'_>, before: Memory, step: Step) -> Step {
         | Action::StartBuild { .. }
         | Action::CloseGate { .. }
         | Action::StopBuild { .. }
+        | Action::Bid { .. }
         | Action::Scale { .. } => step.phase,
     };
     let message = format!("{} Held until then: {}.", sentence(paused), what(action));
@@ -66,6 +67,7 @@ fn what(action: &Action) -> &'static str {
         Action::StartBuild { .. } => "asking CodeBuild for its build",
         Action::CloseGate { .. } => "calling off its build",
         Action::StopBuild { .. } => "stopping its build",
+        Action::Bid { .. } => "asking another app to make room",
         Action::Scale { tasks: 0, .. } => "suspending it",
         Action::Scale { .. } => "setting its number of tasks",
     }

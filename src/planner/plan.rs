@@ -1,15 +1,15 @@
 //! What a decision looks like: data that leaves the executor nothing to choose.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::model::blueprint::{BuildKind, BuildRequest};
-use crate::model::claim::ClaimKey;
+use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName};
-use crate::model::observed::TargetGroup;
-use crate::model::observed::{
-    Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TagLook, Traces,
-};
+use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Rival, Traces};
+use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup};
 use crate::model::pause::Paused;
 use crate::model::policy::{Admission, Deletions};
 use crate::model::row::Row;
@@ -37,8 +37,11 @@ pub struct AppView {
     pub probe: Observed<Probe>,
     /// The newest task that stopped by itself.
     pub stopped_task: Observed<StoppedTask>,
-    /// Who holds the claims it would take: in the table, or, by what AWS shows, an app that is not remembered.
+    /// Who holds the claims it would take, and where slots are contested, its own slot too: in the table, or, by what
+    /// AWS shows, an app that is not remembered.
     pub claims: Observed<ClaimHolders>,
+    /// Where slots are contested: the other holders and the highest bidders of those slots.
+    pub rivals: BTreeMap<AppId, Rival>,
     /// What AWS shows of it, whatever is remembered; unknown until its builds and services have been listed once.
     pub traces: Observed<Traces>,
     /// Whether it may be begun with, should it be an orphan that is due.
@@ -106,6 +109,18 @@ pub enum Action {
     StopBuild {
         /// The build.
         build: BuildId,
+    },
+    /// Ask for a slot that another app holds, by writing the request onto the claim. Nothing happens if that is
+    /// not as it was read any more.
+    Bid {
+        /// The slot.
+        slot: ClaimKey,
+        /// Who holds it.
+        holder: AppId,
+        /// The bid that it carries now.
+        over: Option<Bid>,
+        /// Ours.
+        bid: Bid,
     },
     /// Set how many tasks a service should have.
     Scale {

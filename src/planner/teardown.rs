@@ -1,5 +1,6 @@
 //! Destroyed: is anything left, has that been verified, and what may be given back?
 
+use super::contest::SUPERSEDED;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
@@ -224,5 +225,8 @@ fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
         .because("RowValidity");
     }
     let message = format!("{} Nothing of it is left.", wish.because);
+    if wish.rule == SUPERSEDED {
+        return Step::wait(Phase::Refused, SUPERSEDED, message, Requeue::Sweep);
+    }
     Step::wait(Phase::Destroyed, "Destroyed", message, Requeue::Sweep)
 }

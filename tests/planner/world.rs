@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::blueprint::{BuildKind, BuildRequest};
-use lamplighter::model::claim::{Claim, ClaimKey, Scope};
+use lamplighter::model::claim::{Claim, ClaimKey, OnConflict, Scope};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId};
 use lamplighter::model::name::{ProjectName, ResourceName};
 use lamplighter::model::observed::{
-    Build, BuildFailure, BuildState, Gate, ListedBuild, Observed, Probe, Rollout, Service, StoppedTask,
-    TagLook, TaggedService, TargetGroup, Targets, Traces,
+    Build, BuildFailure, BuildState, Gate, ListedBuild, Observed, Probe, Rival, Rollout, Service,
+    StoppedTask, TagLook, TaggedService, TargetGroup, Targets, Traces,
 };
 use lamplighter::model::pause::{Pause, Paused};
 use lamplighter::model::policy::{
@@ -53,10 +53,11 @@ pub(crate) enum Sense {
     Tagged,
     Paused,
     Traces,
+    Rivals,
 }
 
 impl Sense {
-    pub(crate) const ALL: [Sense; 12] = [
+    pub(crate) const ALL: [Sense; 13] = [
         Sense::Row,
         Sense::Memory,
         Sense::Gate,
@@ -69,6 +70,7 @@ impl Sense {
         Sense::Tagged,
         Sense::Paused,
         Sense::Traces,
+        Sense::Rivals,
     ];
 
     /// Takes this sense away from a view.
@@ -90,6 +92,10 @@ impl Sense {
             Sense::Tagged => view.tagged = Observed::Unknown,
             Sense::Paused => view.paused = Observed::Unknown,
             Sense::Traces => view.traces = Observed::Unknown,
+            Sense::Rivals => view
+                .rivals
+                .values_mut()
+                .for_each(|rival| *rival = Rival::default()),
         }
     }
 }
@@ -175,6 +181,8 @@ pub(crate) struct World {
     pub(crate) memory: Option<Memory>,
     pub(crate) gates: BTreeMap<OperationId, Gate>,
     pub(crate) claims: BTreeMap<ClaimKey, Claim>,
+    /// Other apps of the same user, as rows and memories show them.
+    pub(crate) rivals: BTreeMap<AppId, Rival>,
     pub(crate) builds: Vec<SimBuild>,
     pub(crate) services: BTreeMap<ResourceName, SimService>,
     pub(crate) groups: BTreeMap<String, bool>,
@@ -211,6 +219,7 @@ impl World {
             memory: None,
             gates: BTreeMap::new(),
             claims: BTreeMap::new(),
+            rivals: BTreeMap::new(),
             builds: Vec::new(),
             services: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -431,6 +440,67 @@ impl World {
         paused.into()
     }
 
+    /// What a look shows of other apps: of those that hold or want a slot that matters.
+    fn shown_rivals(&self) -> BTreeMap<AppId, Rival> {
+        let contested = self.policy.on_conflict == OnConflict::Replace;
+        let slots = self
+            .claims
+            .iter()
+            .filter(|(key, _)| contested && key.is_slot())
+            .map(|(_, claim)| claim);
+        slots
+            .flat_map(|claim| [Some(&claim.app), claim.bid.as_ref().map(|bid| &bid.app)])
+            .flatten()
+            .filter(|app| **app != self.id)
+            .map(|app| (app.clone(), self.rivals.get(app).cloned().unwrap_or_else(nobody)))
+            .collect()
+    }
+
+    /// Another app's row is written, and taken in as the planner would.
+    pub(crate) fn rival_asks(&mut self, name: &str, row: &serde_json::Value) {
+        let id = AppId::from_key(name).unwrap();
+        let seen = read_row(&id, row);
+        let known = self.rivals.remove(&id).unwrap_or_else(nobody);
+        let mut view = self.look();
+        view.id = id.clone();
+        view.row = Observed::Present(seen.clone());
+        view.memory = known.memory;
+        view.claims = Observed::Absent;
+        view.traces = Observed::Present(Traces::default());
+        view.paused = Observed::Absent;
+        view.admission = Admission::Waiting {
+            place: 1,
+            reason: "it only wants".to_owned(),
+            until: self.now(),
+        };
+        let plan = planner::plan(&view, &self.policy, self.now());
+        let rival = Rival {
+            row: Observed::Present(seen),
+            memory: Observed::Present(plan.memory),
+            paused: Observed::Absent,
+        };
+        self.rivals.insert(id, rival);
+    }
+
+    /// Another app bids for its slot, whoever has it.
+    pub(crate) fn rival_bids(&mut self, name: &str) {
+        let id = AppId::from_key(name).unwrap();
+        let memory = self.rivals.get(&id).and_then(|rival| rival.memory.present());
+        let Some(accepted) = memory.and_then(|memory| memory.accepted.clone()) else {
+            return;
+        };
+        if let Some(claim) = self.claims.get_mut(&accepted.blueprint.identity.slot) {
+            claim.bid = Some(accepted.bid(&id));
+        }
+    }
+
+    /// Another app's row is deleted.
+    pub(crate) fn rival_leaves(&mut self, name: &str) {
+        if let Some(rival) = self.rivals.get_mut(&AppId::from_key(name).unwrap()) {
+            rival.row = Observed::Absent;
+        }
+    }
+
     /// What a look shows; the same reads as the inventory's.
     pub(crate) fn look(&mut self) -> AppView {
         let row = self.row.as_ref().map(|json| read_row(&self.id, json));
@@ -448,6 +518,7 @@ impl World {
             claims: Observed::Present(self.claims.clone()),
             traces: Observed::Present(self.traces()),
             reap: self.reap,
+            rivals: self.shown_rivals(),
             paused: self.shown_pause(),
             deletions: self.deletions.clone(),
             admission: self.admission.clone(),
@@ -622,6 +693,18 @@ impl World {
                 }
                 Outcome::Done
             }
+            Action::Bid {
+                slot,
+                holder,
+                over,
+                bid,
+            } => {
+                let claim = self.claims.get_mut(slot).filter(|claim| claim.app == *holder);
+                if let Some(claim) = claim.filter(|claim| claim.bid == *over) {
+                    claim.bid = Some(bid.clone());
+                }
+                Outcome::Done
+            }
             Action::StopBuild { build } => {
                 let running = |b: &SimBuild| b.id == *build && b.ended.is_none();
                 if let Some(n) = self.builds.iter().position(running) {
@@ -719,6 +802,7 @@ impl World {
                 let claim = Claim {
                     app: self.id.clone(),
                     since: self.real,
+                    bid: None,
                 };
                 self.claims.entry(key.clone()).or_insert(claim);
             }
@@ -789,6 +873,15 @@ enum Outcome {
     Started(BuildId),
     Unanswered,
     Rejected,
+}
+
+/// An app that nobody knows.
+fn nobody() -> Rival {
+    Rival {
+        row: Observed::Absent,
+        memory: Observed::Absent,
+        paused: Observed::Absent,
+    }
 }
 
 fn later(at: Timestamp, seconds: i64) -> Timestamp {
@@ -864,6 +957,7 @@ pub(crate) fn policy() -> Policy {
             .collect(),
         schedules: schedules.into_iter().map(|s| (s.name.clone(), s)).collect(),
         scope: Scope::User,
+        on_conflict: OnConflict::Refuse,
         keep_max: SignedDuration::from_hours(72),
         timing: Timing::DEFAULT,
         max_attempts: 3,

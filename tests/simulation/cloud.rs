@@ -152,6 +152,7 @@ impl TestCloud {
         config.workers = scenario.workers;
         config.leases = scenario.leases;
         config.policy.scope = scenario.scope;
+        config.policy.on_conflict = scenario.on_conflict;
         config.policy.timing.memory_retention = scenario.memory_retention;
         let ways = match scenario.depth {
             Depth::Direct => {

@@ -12,7 +12,7 @@ use lamplighter::cloud::{
     Swapped, Write, WriteError,
 };
 use lamplighter::model::blueprint::BuildRequest;
-use lamplighter::model::claim::ClaimKey;
+use lamplighter::model::claim::{Bid, Claim, ClaimKey};
 use lamplighter::model::history::Event;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
@@ -235,6 +235,25 @@ impl StateStore for Edge {
                 &format!("close gate {operation} -> {gate:?}"),
             );
             gate
+        })
+        .await
+    }
+
+    async fn bid(
+        &self,
+        slot: &ClaimKey,
+        holder: &AppId,
+        over: Option<&Bid>,
+        bid: &Bid,
+    ) -> Result<Option<Claim>> {
+        let (slot, holder, over, bid) = (slot.clone(), holder.clone(), over.cloned(), bid.clone());
+        self.read("dynamodb.UpdateItem", move |ground| {
+            let claim = ground.tables.items().bid(&slot, &holder, over.as_ref(), &bid);
+            ground.weather.note(
+                "dynamodb.UpdateItem",
+                &format!("{} bids for {slot} of {holder} -> {claim:?}", bid.app),
+            );
+            claim
         })
         .await
     }

@@ -183,6 +183,7 @@ impl std::fmt::Debug for Short<'_> {
             .field("staleness", &scenario.trouble.staleness)
             .field("replicas", &scenario.replicas)
             .field("scope", &scenario.scope)
+            .field("on_conflict", &scenario.on_conflict)
             .field("admission", &scenario.admission)
             .field("intervals", &scenario.intervals)
             .field("leases", &scenario.leases)
