@@ -175,7 +175,7 @@ impl Inventory {
         };
         let of_app = builds.values().filter_map(|index| index.by_app.get(id)).flatten();
         let mut of_app: Vec<ListedBuild> = of_app.filter(covered).cloned().collect();
-        of_app.sort_by(|a, b| b.build.started_at.cmp(&a.build.started_at));
+        of_app.sort_by_key(|listed| std::cmp::Reverse(listed.build.started_at));
         let services = tags.values().filter_map(|index| index.by_app.get(id)).flatten();
         Observed::Present(Traces {
             builds: of_app,

@@ -69,7 +69,7 @@ pub(super) fn recall(draft: &mut Draft<'_>) -> Option<Step> {
     if let Some(deployed) = &mut draft.memory.deployment {
         deployed.complete = false;
     }
-    Some(told(source))
+    Some(told(&source))
 }
 
 /// A build that goes on under an operation that memory does not know, past its gate or not.
@@ -214,7 +214,7 @@ fn take_over(draft: &mut Draft<'_>, deployment: Deployment, source: &str) -> Ste
     });
     let held = draft.memory.holding.as_ref();
     if taken || held.is_some_and(|holding| holding.slot && holding.identity == identity) {
-        return told(source.to_owned());
+        return told(source);
     }
     let since: Timestamp = held.map_or(draft.now, |holding| holding.since);
     if let Some(old) = draft.memory.holding.take() {
@@ -228,11 +228,11 @@ fn take_over(draft: &mut Draft<'_>, deployment: Deployment, source: &str) -> Ste
     });
     Step {
         action: Some(Action::Adopt { take }),
-        ..told(source.to_owned())
+        ..told(source)
     }
 }
 
-fn told(source: String) -> Step {
+fn told(source: &str) -> Step {
     Step::wait(
         Phase::Pending,
         "Recalled",
