@@ -1,5 +1,6 @@
 //! A lab: a simulated AWS on a real socket, the real tables, and daemons that can be started, stopped and
 //! killed, all in this process and on real time that runs a few hundred times faster for builds.
+#![allow(dead_code, reason = "each test binary that shares this uses a part of it")]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -96,6 +97,8 @@ pub struct Setup {
     pub intervals: Intervals,
     /// In how many parts daemons share the apps.
     pub shards: u16,
+    /// Decides what the simulated AWS draws.
+    pub seed: u64,
 }
 
 impl Default for Setup {
@@ -107,6 +110,7 @@ impl Default for Setup {
             config: String::new(),
             intervals: QUICK,
             shards: 1,
+            seed: 1,
         }
     }
 }
@@ -178,6 +182,7 @@ impl Lab {
         let url = format!("http://127.0.0.1:{port}");
         let sim = SimCloud::new(SimConfig {
             speed: setup.speed,
+            seed: setup.seed,
             concurrent_builds: setup.builds,
             app_port: Some(port),
             timings: setup.timings,
