@@ -9,8 +9,8 @@ use lamplighter::cloud::Error;
 use lamplighter::executor::Outcome;
 use lamplighter::inventory::{Context, Inventory};
 use lamplighter::model::blueprint::BuildKind;
-use lamplighter::model::memory::{Deployment, Ending, Memory, Operation, Settled};
-use lamplighter::model::observed::{self, Observed, TagLook};
+use lamplighter::model::memory::{Deployment, Ending, Memory, Operation, Past, Settled};
+use lamplighter::model::observed::{self, Observed, TagLook, Traces};
 use lamplighter::model::policy::{Admission, Deletions};
 use lamplighter::model::row::Desired;
 use lamplighter::model::status::Status;
@@ -236,11 +236,15 @@ impl Passes {
                 services: look.service.iter().map(|_| aws.name.clone()).collect(),
             }),
             deletions: Deletions::Clear { as_of: shape::now() },
+            // A listing that shows nothing: memory is never lost here.
+            traces: Observed::Present(Traces::default()),
+            strays: Arc::default(),
+            reap: false,
             admission: Admission::Granted,
             entropy: shape::entropy(look.next),
         };
-        let inventory = Inventory::new(aws.behind(tables(items)), Arc::new(Still), shape.policy.scope);
-        at_once(inventory.look(&who.id, |_| context))
+        let inventory = Inventory::new(aws.behind(tables(items)), Arc::new(Still), shape.policy.clone());
+        at_once(inventory.look(&who.id, |_, _| context))
     }
 
     /// What comes of writing a pass down. `fresh`: nobody has written the memory since it was read.
@@ -358,6 +362,7 @@ fn reduce(memory: &mut Memory) {
     memory.status = Status::default();
     memory.decision = String::new();
     memory.version = 1;
+    memory.past = Some(Past::default());
     if let Some(failures) = &mut memory.failures {
         failures.count = 1;
         failures.message.clear();
@@ -436,7 +441,8 @@ fn settle_early(view: &mut AppView, row: Wish) {
 
 fn does(shape: &Shape, action: Option<&Action>) -> Does {
     match action {
-        None | Some(Action::Intend { .. }) => Does::Nothing,
+        None | Some(Action::Intend { .. } | Action::Adopt { .. }) => Does::Nothing,
+        Some(Action::Bid { .. }) => unreachable!("a slot that is taken is refused here"),
         Some(Action::StartBuild { request }) => Does::Start {
             op: shape.op(&request.token),
             destroys: request.environment["ACTION"] == "destroy",

@@ -2,14 +2,17 @@
 //! surroundings. The names, rows and configuration that the product's code works on are made here, once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::backoff::Backoff;
-use lamplighter::model::claim::{ClaimKey, Identity, Scope};
+use lamplighter::model::claim::{ClaimKey, Identity, OnConflict, Scope};
 use lamplighter::model::name::{
     AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId, ProjectName, User,
 };
-use lamplighter::model::policy::{BuildEnv, CatalogueEntry, ParameterRule, Policy, Template, Timing};
+use lamplighter::model::policy::{
+    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing,
+};
 use lamplighter::model::row::Row;
 use serde_json::json;
 
@@ -55,7 +58,7 @@ pub(crate) struct Shape {
     /// Whether only the holder of a lease looks, or all replicas at all apps.
     pub(crate) leases: bool,
     pub(crate) surroundings: Surroundings,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<Policy>,
     ops: BTreeMap<OperationId, Op>,
 }
 
@@ -85,7 +88,7 @@ impl Shape {
             budget,
             leases: false,
             surroundings: Surroundings::Real,
-            policy: policy(),
+            policy: Arc::new(policy()),
             ops: all.map(|op| (operation_id(op), op)).collect(),
         }
     }
@@ -205,6 +208,7 @@ fn policy() -> Policy {
         catalogue: BTreeMap::from([(entry.name.clone(), entry)]),
         schedules: BTreeMap::new(),
         scope: Scope::User,
+        on_conflict: OnConflict::Refuse,
         keep_max: far,
         timing: Timing {
             confirm_absence: SignedDuration::ZERO,
@@ -218,6 +222,7 @@ fn policy() -> Policy {
             memory_retention: far,
         },
         max_attempts: 100,
+        orphans: Orphans::DEFAULT,
         build_env: BuildEnv::default(),
         state_table: "lamplighter-state".to_owned(),
     }

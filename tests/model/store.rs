@@ -66,7 +66,14 @@ pub(crate) fn claims(shape: &Shape, held: &[Option<App>]) -> BTreeMap<ClaimKey, 
     held.filter_map(|(key, holder)| {
         let app = shape.who[usize::from((*holder)?)].id.clone();
         let since = shape::now();
-        Some((key.clone(), Claim { app, since }))
+        Some((
+            key.clone(),
+            Claim {
+                app,
+                since,
+                bid: None,
+            },
+        ))
     })
     .collect()
 }
