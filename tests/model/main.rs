@@ -12,6 +12,7 @@
 //!   and the one limit on which something rests, the life of a token, is a step of its own: CodeBuild forgets the
 //!   token, the daemon trusts it no longer, or both, which covers clocks that differ. Not covered: builds that overrun
 //!   their deadline, that CodeBuild does not know any more, and boundaries of schedules.
+//! * *Nothing is lost or contested*: memory is there, so listings show nothing that it lacks, and a taken slot refuses.
 //! * *Names* of operations and builds are used again once nothing tells of the old ones; they are only ever compared.
 //! * *Versions* are `fresh` or not: a version only grows, so a pass whose memory was written since can never win.
 //! * *Memory* is without what people are told and without settled operations that no decision reads (`passes.rs`, which
