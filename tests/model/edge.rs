@@ -96,7 +96,7 @@ impl Builds for Aws {
 }
 
 fn seen(id: &BuildId, stage: Stage) -> Seen {
-    let (state, phase) = match stage {
+    let (how, phase) = match stage {
         Stage::Waiting => (BuildState::Running, "PROVISIONING"),
         Stage::Past => (BuildState::Running, "BUILD"),
         Stage::Succeeded => (BuildState::Succeeded, "COMPLETED"),
@@ -111,7 +111,7 @@ fn seen(id: &BuildId, stage: Stage) -> Seen {
     };
     Seen {
         id: id.clone(),
-        state,
+        state: how,
         phase: phase.to_owned(),
         started_at: Some(shape::now()),
         logs_url: None,

@@ -1,12 +1,18 @@
 //! What was made once is kept: large values under a number, and answers under their questions. A state names memories
 //! and plans by number, so that it is small, and quick to copy and to compare.
+#![allow(
+    clippy::disallowed_types,
+    reason = "asked by key only, and millions of times; no order of theirs is ever seen"
+)]
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, RwLock};
 
 /// Values by number, each kept once.
-pub(crate) struct Kept<T>(RwLock<(HashMap<String, u32>, Vec<Arc<T>>)>);
+pub(crate) struct Kept<T>(RwLock<Numbered<T>>);
+
+type Numbered<T> = (HashMap<String, u32>, Vec<Arc<T>>);
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {

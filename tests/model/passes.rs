@@ -28,9 +28,9 @@ use crate::store::{claims, holders, stored, stored_gate, tables};
 #[derive(Default)]
 pub(crate) struct Passes {
     memories: Kept<Known>,
-    passes: Kept<Pass>,
+    made: Kept<Pass>,
     looks: Cache<Look, Option<PassNo>>,
-    records: Cache<(PassNo, Came, bool, Vec<Option<App>>), Recorded>,
+    records: Cache<Record, Recorded>,
     aged: Cache<PassNo, PassNo>,
 }
 
@@ -84,6 +84,9 @@ pub(crate) enum Recorded {
     },
 }
 
+/// All that a write depends on: the pass, what came of it, whether it is fresh, and who holds the claims.
+type Record = (PassNo, Came, bool, Vec<Option<App>>);
+
 /// All that one look depends on.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Look {
@@ -104,7 +107,7 @@ impl Passes {
     }
 
     pub(crate) fn pass(&self, no: PassNo) -> Arc<Pass> {
-        self.passes.get(no)
+        self.made.get(no)
     }
 
     /// What a replica that looks at an app now decides; `None`: nothing is to be done or written.
@@ -209,7 +212,7 @@ impl Passes {
             "{:?} {:?} {:?} {:?}",
             view.memory, plan.action, plan.memory, plan.release
         );
-        self.passes.keep(key, pass)
+        self.made.keep(key, pass)
     }
 
     /// What the real inventory sees.
@@ -346,9 +349,9 @@ impl Passes {
             age(&mut plan.memory);
             let broken = pass.broken.clone();
             self.keep_pass(Pass {
+                broken,
                 view,
                 plan,
-                broken,
                 ..*pass
             })
         })

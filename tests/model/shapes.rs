@@ -3,7 +3,8 @@
 #![allow(clippy::print_stdout, reason = "what a check came to is to be read")]
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model as _};
 

@@ -219,36 +219,23 @@ impl Model {
             Fate::Answered | Fate::Twice => Came::Done,
             Fate::Lost | Fate::Unanswered | Fate::Late => Came::Unanswered,
         };
-        match pass.does {
-            Does::Nothing => return None,
-            Does::Start { op, destroys } if arrives => {
+        let differs = match pass.does {
+            Does::Nothing => false,
+            Does::Start { .. } => true,
+            // A gate that is closed twice, or whose closing is not answered, is a gate that is closed.
+            Does::Close(_) => matches!(fate, Fate::Answered | Fate::Lost | Fate::Late),
+            // Late stops and scalings can only waste something.
+            Does::Stop { .. } | Does::Scale(_) => matches!(fate, Fate::Answered | Fate::Lost),
+        };
+        differs.then_some(())?;
+        if arrives {
+            if let Does::Start { op, destroys } = pass.does {
                 let n = start(state, op, destroys);
                 if came == Came::Done {
                     came = Came::Started(n);
                 }
             }
-            Does::Start { .. } => {}
-            // A gate that is closed twice, or whose closing is not answered, is a gate that is closed.
-            Does::Close(_) | Does::Stop { .. } | Does::Scale(_)
-                if matches!(fate, Fate::Unanswered | Fate::Twice) =>
-            {
-                return None;
-            }
-            Does::Close(op) if arrives => close(state, op),
-            Does::Close(_) => {}
-            // Late stops and scalings can only waste something.
-            Does::Stop { .. } | Does::Scale(_) if fate == Fate::Late => return None,
-            Does::Stop { op, n } if arrives => {
-                let running = |b: &&mut Build| (b.op, b.n) == (op, n) && !b.stage.is_over();
-                if let Some(build) = state.builds.iter_mut().find(running) {
-                    build.stage = Stage::Failed;
-                }
-            }
-            Does::Scale(tasks) if arrives => {
-                let service = &mut state.apps[usize::from(pass.app)].service;
-                *service = service.map(|_| tasks);
-            }
-            Does::Stop { .. } | Does::Scale(_) => {}
+            take_effect(state, pass.app, pass.does);
         }
         if fate == Fate::Late || fate == Fate::Twice {
             state.late.push(pass.call()?);
@@ -352,6 +339,24 @@ impl Pass {
     }
 }
 
+/// What a call does, other than to start a build.
+fn take_effect(state: &mut State, app: App, does: Does) {
+    match does {
+        Does::Nothing | Does::Start { .. } => {}
+        Does::Close(op) => close(state, op),
+        Does::Stop { op, n } => {
+            let running = |b: &&mut Build| (b.op, b.n) == (op, n) && !b.stage.is_over();
+            if let Some(build) = state.builds.iter_mut().find(running) {
+                build.stage = Stage::Failed;
+            }
+        }
+        Does::Scale(tasks) => {
+            let service = &mut state.apps[usize::from(app)].service;
+            *service = service.map(|_| tasks);
+        }
+    }
+}
+
 /// CodeBuild finds the build of a token that it remembers, and starts another one otherwise.
 fn start(state: &mut State, op: Op, destroys: bool) -> u8 {
     let known = |build: &&Build| build.op == op && build.known_by_token;
@@ -361,7 +366,9 @@ fn start(state: &mut State, op: Op, destroys: bool) -> u8 {
     // The holder of a gate keeps its number, even once it is over and out of sight.
     let holds = |n: u8| state.gate(op) == Some(Gate::Held(n));
     let taken = |n: &u8| holds(*n) || state.builds.iter().any(|build| (build.op, build.n) == (op, *n));
-    let n = (0..).find(|n| !taken(n)).expect("few builds matter at once");
+    let n = (0..u8::MAX)
+        .find(|n| !taken(n))
+        .expect("few builds matter at once");
     state.builds.push(Build {
         op,
         n,

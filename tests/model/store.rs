@@ -45,13 +45,10 @@ pub(crate) fn change_gate(op: Op, gate: Option<Gate>, asks: Option<u8>) -> (Opti
     if let Some(gate) = gate {
         tables.items().gates.insert(id.clone(), stored_gate(op, gate));
     }
-    let passed = match asks {
-        Some(n) => tables.pass_gate(&id, &shape::build_id(op, n)),
-        None => {
-            tables.items().close_gate(&id);
-            false
-        }
-    };
+    let passed = asks.is_some_and(|n| tables.pass_gate(&id, &shape::build_id(op, n)));
+    if asks.is_none() {
+        tables.items().close_gate(&id);
+    }
     let items = tables.items();
     let after = items.gates.get(&id).map(|gate| match gate {
         observed::Gate::Open => Gate::Open,

@@ -28,10 +28,10 @@ impl Model {
     /// Whether nothing that is left of a pass can change anything: there is nothing to write or its condition can
     /// only fail, and its call, if it is still to be made, meets a gate that is not open.
     fn comes_to_nothing(&self, state: &State, hand: Hand) -> bool {
-        let stale = !hand.fresh && self.shape.surroundings != Surroundings::NoVersion;
+        let overtaken = !hand.fresh && self.shape.surroundings != Surroundings::NoVersion;
         match hand.todo {
-            Todo::Record(came) => stale || self.writes_nothing(state, hand.pass, came),
-            Todo::Act if !stale || !self.gates_work() => false,
+            Todo::Record(came) => overtaken || self.writes_nothing(state, hand.pass, came),
+            Todo::Act if !overtaken || !self.gates_work() => false,
             Todo::Act => match self.passes.pass(hand.pass).does {
                 Does::Start { op, .. } | Does::Close(op) => state.gate(op) != Some(Gate::Open),
                 // Its gate is closed.
@@ -69,7 +69,7 @@ impl Model {
                 };
             let works = !build.stage.is_over() && !shut;
             let found = build.known_by_token && (sights.is_current(build.op) || on_its_way(build.op));
-            works || found || sights.show(build, gate)
+            works || found || sights.show(*build, gate)
         });
         // A gate is looked at through the operation in flight. An open one also matters to a build that may come.
         let comes = |op: Op| {
@@ -119,7 +119,7 @@ impl Sights {
     }
 
     /// Whether a build is looked at, or is about to be written down as the one of its operation.
-    fn show(&self, build: &Build, gate: Option<Gate>) -> bool {
+    fn show(&self, build: Build, gate: Option<Gate>) -> bool {
         let holds = gate == Some(Gate::Held(build.n));
         let known =
             |known: &Arc<Known>| known.op == Some(build.op) && (holds || known.build == Some(build.n));
