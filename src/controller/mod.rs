@@ -125,7 +125,7 @@ impl Controller {
             Keeper::new(settings, Entropy(name))
         });
         Arc::new(Self {
-            inventory: Inventory::new(cloud.clone(), clock.clone(), policy.scope, policy.on_conflict),
+            inventory: Inventory::new(cloud.clone(), clock.clone(), &policy),
             executor: Executor::new(cloud.clone()),
             recorder: Recorder::new(cloud.state.clone()),
             queue: Queue::new(PASS_RETRY, metrics.queue.clone()),

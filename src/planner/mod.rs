@@ -18,6 +18,7 @@ mod route;
 mod service;
 mod teardown;
 mod tell;
+mod ungated;
 
 use jiff::Timestamp;
 
