@@ -1,6 +1,6 @@
 //! Is a deployment needed, and may it begin? Refusals, stalls and claims are decided here.
 
-use super::contest::{self, Contest};
+use super::contest;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::{self, Intake};
@@ -94,10 +94,8 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
                     .filter_map(|key| Some((key, holders.get(key)?)))
                     .find(|(_, claim)| claim.app != draft.view.id);
                 if let Some((key, claim)) = taken {
-                    return match contest::enter(draft, accepted, key, claim) {
-                        Contest::Refused => refuse(draft, identity, intake, key, claim),
-                        Contest::Goes(step) => step,
-                    };
+                    let step = contest::enter(draft, accepted, key, claim);
+                    return step.unwrap_or_else(|| refuse(draft, identity, intake, key, claim));
                 }
             }
         }

@@ -20,15 +20,6 @@ use crate::model::status::Phase;
 /// The rule of a stop for the sake of a newer request of another app.
 pub(super) const SUPERSEDED: &str = "Superseded";
 
-/// What becomes of an app whose slot another app holds.
-#[derive(Debug)]
-pub(super) enum Contest {
-    /// It is refused: the holder stays, or goes by itself.
-    Refused,
-    /// It competes, and this is where it stands.
-    Goes(Step),
-}
-
 /// The stop for the sake of a newer request that asks for the slot of this app, if there is one.
 pub(super) fn outbid(draft: &Draft<'_>, accepted: &Accepted) -> Option<Stop> {
     // A pause holds every decision against the app, and a row that is gone is for the deletions to judge.
@@ -67,33 +58,39 @@ pub(super) fn lost(stop: &Stop) -> String {
     format!("{winner} replaces this one, whose request is older; a new request replaces that one in turn.")
 }
 
-/// Enters the contest for a slot that `claim` gives to another app.
-pub(super) fn enter(draft: &mut Draft<'_>, accepted: &Accepted, key: &ClaimKey, claim: &Claim) -> Contest {
+/// Enters the contest for a slot that `claim` gives to another app. `None`: it is refused; the holder stays, or goes
+/// by itself.
+pub(super) fn enter(
+    draft: &mut Draft<'_>,
+    accepted: &Accepted,
+    key: &ClaimKey,
+    claim: &Claim,
+) -> Option<Step> {
     let late = draft
         .memory
         .refused_since
         .is_some_and(|since| draft.now >= later(since, draft.policy.timing.refusal_window));
     if draft.policy.on_conflict == OnConflict::Refuse || !key.is_slot() || late {
-        return Contest::Refused;
+        return None;
     }
     let mine = accepted.bid(&draft.view.id);
     let Some(holder) = draft.view.rivals.get(&claim.app) else {
-        return Contest::Goes(blind());
+        return Some(blind());
     };
     let theirs = match &holder.memory {
-        Observed::Unknown => return Contest::Goes(blind()),
+        Observed::Unknown => return Some(blind()),
         // Nobody remembers the holder, so nobody could make it go either.
-        Observed::Absent => return Contest::Refused,
+        Observed::Absent => return None,
         Observed::Present(memory) => memory.accepted.as_ref().map(|accepted| accepted.bid(&claim.app)),
     };
     let Some(theirs) = theirs else {
-        return Contest::Refused;
+        return None;
     };
     if theirs > mine {
         return match stays(holder) {
             Some(true) => yield_to(draft, &theirs),
-            Some(false) => Contest::Refused,
-            None => Contest::Goes(blind()),
+            Some(false) => None,
+            None => Some(blind()),
         };
     }
     let over = claim.bid.clone().filter(|bid| *bid != mine);
@@ -105,13 +102,13 @@ pub(super) fn enter(draft: &mut Draft<'_>, accepted: &Accepted, key: &ClaimKey, 
             Some(true) => return yield_to(draft, other),
             // Nobody stands behind it any more.
             Some(false) => {}
-            None => return Contest::Goes(blind()),
+            None => return Some(blind()),
         }
     }
     draft.memory.refused_since = None;
     let holder = quoted(claim.app.as_str());
     let asked = claim.bid.as_ref() == Some(&mine);
-    Contest::Goes(Step {
+    Some(Step {
         action: (!asked).then(|| Action::Bid {
             slot: key.clone(),
             holder: claim.app.clone(),
@@ -130,14 +127,14 @@ pub(super) fn enter(draft: &mut Draft<'_>, accepted: &Accepted, key: &ClaimKey, 
 
 /// A newer request has the slot, or is about to: this one is over. What runs is left to run, as with any refusal,
 /// and a pause holds this decision like every other.
-fn yield_to(draft: &mut Draft<'_>, winner: &Bid) -> Contest {
+fn yield_to(draft: &mut Draft<'_>, winner: &Bid) -> Option<Step> {
     if draft.memory.deployment.is_some() || !draft.view.paused.is_absent() {
-        return Contest::Refused;
+        return None;
     }
     let stop = stop(draft.now, winner);
     let message = lost(&stop);
     draft.memory.stop = Some(stop);
-    Contest::Goes(Step::wait(Phase::Refused, SUPERSEDED, message, Requeue::Now).because(SUPERSEDED))
+    Some(Step::wait(Phase::Refused, SUPERSEDED, message, Requeue::Now).because(SUPERSEDED))
 }
 
 /// Whether a bid's app is still there and still wants this slot with that very request. `None`: not known.
