@@ -10,7 +10,7 @@ use super::section::Section;
 use super::{values, variable};
 use crate::model::backoff::Backoff;
 use crate::model::claim::{OnConflict, Scope};
-use crate::model::policy::{BuildEnv, Timing};
+use crate::model::policy::{BuildEnv, Orphans, Timing};
 use crate::model::schedule::{CurfewAction, Schedule};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -116,6 +116,25 @@ fn backoff(parent: &mut Section<'_>, key: &'static str, default: Backoff) -> Bac
     }
     section.finish();
     backoff
+}
+
+/// What `[orphans]` says.
+pub(super) fn orphans(root: &mut Section<'_>) -> Orphans {
+    let default = Orphans::DEFAULT;
+    let mut section = root.section("orphans");
+    let orphans = Orphans {
+        reap: section.boolean("reap", default.reap),
+        reap_after: delay(
+            &mut section,
+            "reap_after",
+            SignedDuration::from_mins(1),
+            LONGEST,
+            default.reap_after,
+        ),
+        per_sweep: section.integer("per_sweep", &(1..=1_000), default.per_sweep),
+    };
+    section.finish();
+    orphans
 }
 
 pub(super) fn build_env(root: &mut Section<'_>) -> BuildEnv {

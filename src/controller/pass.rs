@@ -31,7 +31,10 @@ impl Controller {
     pub(super) async fn pass(&self, id: &AppId) {
         let began = Instant::now();
         self.state().due.remove(id);
-        let mut view = self.inventory.look(id, |memory| self.context(memory)).await;
+        let mut view = self
+            .inventory
+            .look(id, |row, memory| self.context(id, row, memory))
+            .await;
         let now = self.clock.now();
         let plan = self.decide(&mut view, now);
         debug_assert_eq!(
@@ -62,12 +65,15 @@ impl Controller {
             Some(Action::Intend { kind, class, .. }) => self.admission().ask(&view.id, *kind, *class, now),
             Some(Action::StartBuild { .. }) => self.admission().ask_to_send(now),
             Some(
-                Action::CloseGate { .. }
+                Action::Adopt { .. }
+                | Action::CloseGate { .. }
                 | Action::StopBuild { .. }
                 | Action::Bid { .. }
                 | Action::Scale { .. },
             )
-            | None => return plan,
+            | None => {
+                return plan;
+            }
         };
         if answer == Answer::Granted {
             return plan;

@@ -1,11 +1,13 @@
 //! Claims: the items whose existence makes a slot, a host name or a resource name somebody's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::name::{AppId, AppName, HostName, ResourceName, User};
+use super::policy::BuildEnv;
 
 /// What "one instance per user" counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +135,26 @@ impl Identity {
             resource_name,
             slot,
         }
+    }
+
+    /// The identity that a build of ours was given, if its environment tells all of it.
+    pub fn of_build(scope: Scope, names: &BuildEnv, environment: &BTreeMap<String, String>) -> Option<Self> {
+        let text = |name: &String| environment.get(name).map(String::as_str);
+        let user = User::parse(text(&names.user_id)?).ok()?;
+        let app = AppName::new(text(&names.app)?);
+        let host_name = HostName::parse(text(&names.host_name)?).ok()?;
+        let resource_name = ResourceName::existing(text(&names.resource_name)?)?;
+        Some(Self {
+            resource_name,
+            ..Self::new(scope, user, app, host_name)
+        })
+    }
+
+    /// Every claim it stands for.
+    pub fn keys(&self) -> Vec<ClaimKey> {
+        let mut keys = self.name_keys().to_vec();
+        keys.push(self.slot.clone());
+        keys
     }
 
     /// The claims on names, which last until the row is gone too.

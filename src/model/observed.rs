@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::memory::Memory;
-use super::name::{AppId, BuildId, HostName, ResourceName};
+use super::name::{AppId, BuildId, ClusterName, HostName, ResourceName};
 use super::pause::Paused;
 use super::row::Row;
 
@@ -96,6 +96,26 @@ pub struct ListedBuild {
     pub environment: BTreeMap<String, String>,
 }
 
+/// What AWS shows of one app, whatever is remembered of it: from listings, so it may be old.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// Its builds, newest first, with no more of their environments than we give to builds.
+    pub builds: Vec<ListedBuild>,
+    /// Services that carry its tag.
+    pub services: Vec<TaggedService>,
+}
+
+/// A service that carries our tags, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaggedService {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its name.
+    pub name: ResourceName,
+    /// The host name in its tag.
+    pub host_name: Option<HostName>,
+}
+
 /// Whether a build goes on, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildState {
@@ -118,6 +138,26 @@ pub struct BuildFailure {
     /// The first context message of that phase, cut to a readable length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+}
+
+impl Build {
+    /// Whether it is seen beyond the phase of its gate, and so must have passed it, whatever the gate's item says.
+    /// After the table was restored from a backup, a gate can be open that a build has passed.
+    pub fn is_beyond_its_gate(&self) -> bool {
+        match &self.state {
+            BuildState::Running => is_beyond(&self.phase),
+            BuildState::Succeeded => true,
+            BuildState::Failed(failure) => failure.phase.as_deref().is_some_and(is_beyond),
+        }
+    }
+}
+
+/// Whether a phase of CodeBuild's comes after PRE_BUILD, in which the gate is asked.
+fn is_beyond(phase: &str) -> bool {
+    matches!(
+        phase,
+        "BUILD" | "POST_BUILD" | "UPLOAD_ARTIFACTS" | "FINALIZING" | "COMPLETED"
+    )
 }
 
 impl BuildFailure {

@@ -27,10 +27,32 @@ pub struct Policy {
     pub timing: Timing,
     /// After how many failed deployments in a row an app stalls.
     pub max_attempts: u32,
+    /// What becomes of apps that AWS shows and that nothing asks for.
+    pub orphans: Orphans,
     /// Names of the build's environment variables.
     pub build_env: BuildEnv,
     /// The state table, which a build is told because its gate is there.
     pub state_table: String,
+}
+
+/// What becomes of orphans: apps that AWS shows, that no row asks for and that nothing remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orphans {
+    /// Whether they are destroyed at all. If not, they are listed until a person deals with them.
+    pub reap: bool,
+    /// How long they are left alone after they were found.
+    pub reap_after: SignedDuration,
+    /// How many of them may be begun with in one sweep.
+    pub per_sweep: u32,
+}
+
+impl Orphans {
+    /// Listed, and left to people.
+    pub const DEFAULT: Orphans = Orphans {
+        reap: false,
+        reap_after: SignedDuration::from_hours(24),
+        per_sweep: 5,
+    };
 }
 
 /// One app that can be asked for.

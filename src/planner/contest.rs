@@ -83,9 +83,7 @@ pub(super) fn enter(
         Observed::Absent => return None,
         Observed::Present(memory) => memory.accepted.as_ref().map(|accepted| accepted.bid(&claim.app)),
     };
-    let Some(theirs) = theirs else {
-        return None;
-    };
+    let theirs = theirs?;
     if theirs > mine {
         return match stays(holder) {
             Some(true) => yield_to(draft, &theirs),

@@ -30,12 +30,18 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         return Wish {
             level: Desired::Destroyed,
             may_start: false,
-            rule: if draft.view.row.is_absent() {
+            rule: if draft.memory.found.is_some() && draft.view.row.is_absent() {
+                "Orphan"
+            } else if draft.view.row.is_absent() {
                 "RowDeleted"
             } else {
                 "NeverAccepted"
             },
-            because: "Nothing was ever accepted for this app.".to_owned(),
+            because: if draft.memory.found.is_some() && draft.view.row.is_absent() {
+                "It was found in AWS, and nothing asks for it.".to_owned()
+            } else {
+                "Nothing was ever accepted for this app.".to_owned()
+            },
             next: None,
         };
     };

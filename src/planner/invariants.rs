@@ -6,7 +6,7 @@ use crate::model::blueprint::BuildKind;
 use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::{Ending, Memory, Operation};
 use crate::model::name::AppId;
-use crate::model::observed::{BuildState, Gate, Observed};
+use crate::model::observed::{Build, BuildState, Gate, Observed};
 use crate::model::policy::{Deletions, TOKEN_LIFE};
 use crate::model::schedule::later;
 
@@ -63,7 +63,14 @@ fn is_proven(view: &AppView, outcome: &Ending, operation: &Operation) -> bool {
         }),
         Ending::Abandoned | Ending::NeverRan(_) => view.gate == Observed::Present(Gate::Closed),
         Ending::Succeeded | Ending::Failed(_) => {
-            ended && matches!(view.gate, Observed::Present(Gate::Held(_)) | Observed::Absent)
+            let beyond = view.build.present().is_some_and(Build::is_beyond_its_gate);
+            ended
+                && match &view.gate {
+                    Observed::Present(Gate::Held(_)) | Observed::Absent => true,
+                    // Its gate's item went back in time, or its buildspec does not ask.
+                    Observed::Present(Gate::Closed) => beyond,
+                    Observed::Present(Gate::Open) | Observed::Unknown => false,
+                }
         }
         Ending::Lost => match &view.gate {
             Observed::Present(Gate::Held(_)) => view.build.is_absent(),
@@ -124,6 +131,18 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
                 rule(old.deployment.is_some(), "only what may be there is destroyed");
             }
         }
+        Some(Action::Adopt { take }) => {
+            rule(
+                unsettled.is_none(),
+                "nothing is taken over while a build is in flight",
+            );
+            let holding = plan.memory.holding.as_ref();
+            let takes = holding.is_some_and(|h| h.slot && h.keys().iter().all(|key| take.contains(key)));
+            rule(
+                takes && plan.memory.deployment.is_some(),
+                "what is taken over is remembered with its slot and its names",
+            );
+        }
         Some(Action::StartBuild { request }) => {
             if unsettled.is_none_or(|operation| operation.gate) {
                 rule(
@@ -169,10 +188,15 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
         }) => check_bid(view, plan, (slot, holder), over.as_ref(), bid, rule),
         Some(Action::StopBuild { .. }) => {
             let ended = plan.memory.in_flight().is_none();
-            let held = matches!(view.gate, Observed::Present(Gate::Held(_)) | Observed::Absent);
+            // Its gate is closed to it, or it has passed, whatever the gate's item says, and overran.
+            let known = match &view.gate {
+                Observed::Present(Gate::Held(_) | Gate::Closed) | Observed::Absent => true,
+                Observed::Present(Gate::Open) => view.build.present().is_some_and(Build::is_beyond_its_gate),
+                Observed::Unknown => false,
+            };
             let called_off = unsettled.is_some_and(|old| !old.gate);
             rule(
-                ended || held || called_off,
+                ended || known || called_off,
                 "a build is stopped when it can do nothing, or has overrun",
             );
         }

@@ -19,6 +19,7 @@ pub(super) fn hold(draft: &mut Draft<'_>, before: Memory, step: Step) -> Step {
             ..
         } => Phase::Pending,
         Action::Intend { .. }
+        | Action::Adopt { .. }
         | Action::StartBuild { .. }
         | Action::CloseGate { .. }
         | Action::StopBuild { .. }
@@ -62,6 +63,7 @@ fn what(action: &Action) -> &'static str {
             kind: BuildKind::Destroy,
             ..
         } => "destroying it",
+        Action::Adopt { .. } => "taking over what is deployed",
         Action::StartBuild { .. } => "asking CodeBuild for its build",
         Action::CloseGate { .. } => "calling off its build",
         Action::StopBuild { .. } => "stopping its build",

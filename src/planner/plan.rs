@@ -9,7 +9,7 @@ use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName};
 use crate::model::observed::{Build, ClaimHolders, Gate, Listing, Observed, Probe, Rival};
-use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup};
+use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup, Traces};
 use crate::model::pause::Paused;
 use crate::model::policy::{Admission, Deletions};
 use crate::model::row::Row;
@@ -39,10 +39,15 @@ pub struct AppView {
     pub probe: Observed<Probe>,
     /// The newest task that stopped by itself.
     pub stopped_task: Observed<StoppedTask>,
-    /// Who holds the claims it would take, and where slots are contested, its own slot too.
+    /// Who holds the claims it would take: in the table, or, by what AWS shows, an app that is not remembered.
+    /// Where slots are contested, also who bids for its own.
     pub claims: Observed<ClaimHolders>,
     /// Where slots are contested: the other holders and the highest bidders of those slots.
     pub rivals: BTreeMap<AppId, Rival>,
+    /// What AWS shows of it, whatever is remembered; unknown until its builds and services have been listed once.
+    pub traces: Observed<Traces>,
+    /// Whether it may be begun with, should it be an orphan that is due.
+    pub reap: bool,
     /// The pause that concerns it; absent: none does.
     pub paused: Observed<Paused>,
     /// Whether rows that are gone may be acted on.
@@ -84,6 +89,11 @@ pub enum Action {
         kind: BuildKind,
         /// How urgent.
         class: Class,
+        /// Claims to take with it.
+        take: Vec<ClaimKey>,
+    },
+    /// Take claims for what is deployed already: the plan's memory has it, and is stored with them.
+    Adopt {
         /// Claims to take with it.
         take: Vec<ClaimKey>,
     },

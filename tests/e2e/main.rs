@@ -18,6 +18,7 @@ mod failure;
 mod health;
 mod hold;
 mod hostile;
+#[path = "../support/lab/mod.rs"]
 mod lab;
 mod life;
 mod mind;

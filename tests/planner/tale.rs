@@ -476,6 +476,10 @@ fn does(action: &Action) -> String {
             };
             format!("intends {} {operation} {class}{take}", kind.as_str())
         }
+        Action::Adopt { take } => {
+            let take: Vec<String> = take.iter().map(ToString::to_string).collect();
+            format!("takes over what is there; takes {}", take.join(" "))
+        }
         Action::StartBuild { request } => {
             let env = &request.environment;
             format!(

@@ -11,13 +11,13 @@ use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId};
 use lamplighter::model::name::{ProjectName, ResourceName};
 use lamplighter::model::observed::{
-    Build, BuildFailure, BuildState, Gate, Listing, Observed, Probe, Rival, Rollout, Service, StoppedTask,
-    TagLook, TargetGroup, Targets,
+    Build, BuildFailure, BuildState, Gate, ListedBuild, Listing, Observed, Probe, Rival, Rollout, Service,
+    StoppedTask, TagLook, TaggedService, TargetGroup, Targets, Traces,
 };
 use lamplighter::model::pause::{Pause, Paused};
 use lamplighter::model::policy::{
-    Admission, BuildEnv, CatalogueEntry, Deletions, OPERATION_ID_VARIABLE, ParameterRule, Policy, TOKEN_LIFE,
-    Template, Timing,
+    Admission, BuildEnv, CatalogueEntry, Deletions, OPERATION_ID_VARIABLE, Orphans, ParameterRule, Policy,
+    TOKEN_LIFE, Template, Timing,
 };
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::schedule::{Cron, CurfewAction, Schedule};
@@ -52,11 +52,12 @@ pub(crate) enum Sense {
     Claims,
     Tagged,
     Paused,
+    Traces,
     Rivals,
 }
 
 impl Sense {
-    pub(crate) const ALL: [Sense; 12] = [
+    pub(crate) const ALL: [Sense; 13] = [
         Sense::Row,
         Sense::Memory,
         Sense::Gate,
@@ -68,6 +69,7 @@ impl Sense {
         Sense::Claims,
         Sense::Tagged,
         Sense::Paused,
+        Sense::Traces,
         Sense::Rivals,
     ];
 
@@ -92,6 +94,7 @@ impl Sense {
             Sense::Claims => view.claims = Observed::Unknown,
             Sense::Tagged => view.tagged = Observed::Unknown,
             Sense::Paused => view.paused = Observed::Unknown,
+            Sense::Traces => view.traces = Observed::Unknown,
             Sense::Rivals => view
                 .rivals
                 .values_mut()
@@ -153,6 +156,7 @@ pub(crate) struct SimBuild {
 #[derive(Clone, Debug)]
 pub(crate) struct SimService {
     pub(crate) owner: AppId,
+    pub(crate) host: Option<HostName>,
     pub(crate) desired: u32,
     pub(crate) steady_at: Timestamp,
     pub(crate) drained_at: Option<Timestamp>,
@@ -190,6 +194,8 @@ pub(crate) struct World {
     pub(crate) stopped_task: Option<StoppedTask>,
     pub(crate) deletions: Deletions,
     pub(crate) hold: bool,
+    /// Whether an orphan may be begun with.
+    pub(crate) reap: bool,
     /// Since when an operator holds every action, if one does.
     pub(crate) paused: Option<Timestamp>,
     pub(crate) admission: Admission,
@@ -225,6 +231,7 @@ impl World {
             stopped_task: None,
             deletions: Deletions::Unjudged,
             hold: false,
+            reap: true,
             paused: None,
             admission: Admission::Granted,
             listing: Observed::Unknown,
@@ -407,6 +414,7 @@ impl World {
             // Modules ignore changes of the desired count, as the documentation asks of them.
             self.services.entry(name.clone()).or_insert(SimService {
                 owner,
+                host: HostName::parse(&text("HOST_NAME")).ok(),
                 desired: 2,
                 steady_at,
                 drained_at: None,
@@ -461,6 +469,7 @@ impl World {
         view.row = Observed::Present(seen.clone());
         view.memory = known.memory;
         view.claims = Observed::Absent;
+        view.traces = Observed::Present(Traces::default());
         view.paused = Observed::Absent;
         view.admission = Admission::Waiting {
             place: 1,
@@ -511,6 +520,8 @@ impl World {
             probe: Observed::Unknown,
             stopped_task: Observed::Unknown,
             claims: Observed::Present(self.claims.clone()),
+            traces: Observed::Present(self.traces()),
+            reap: self.reap,
             rivals: self.shown_rivals(),
             paused: self.shown_pause(),
             deletions: self.deletions.clone(),
@@ -548,6 +559,10 @@ impl World {
                 }
             }
         }
+        let blueprint = self.memory.as_ref().and_then(Memory::blueprint);
+        if let (None, Some(tagged)) = (blueprint, self.traces().services.first()) {
+            view.service = self.show_service(&tagged.name);
+        }
         for sense in &self.blind {
             sense.blind(&mut view);
         }
@@ -568,6 +583,30 @@ impl World {
             began: self.now(),
             mine: mine.map(|build| build.id.clone()),
             other: others.into_iter().find(runs).map(|build| build.id.clone()),
+        }
+    }
+
+    /// What listings show, as if they had just been made.
+    fn traces(&self) -> Traces {
+        let listed = self.builds.iter().rev().filter_map(|build| {
+            Some(ListedBuild {
+                build: self.show_build(&build.id).present()?.clone(),
+                environment: build.request.environment.clone(),
+            })
+        });
+        let tagged = self
+            .services
+            .iter()
+            .filter(|(_, service)| service.owner == self.id);
+        Traces {
+            builds: listed.collect(),
+            services: tagged
+                .map(|(name, service)| TaggedService {
+                    cluster: ClusterName::new("apps"),
+                    name: name.clone(),
+                    host_name: service.host.clone(),
+                })
+                .collect(),
         }
     }
 
@@ -606,7 +645,7 @@ impl World {
                 },
                 deployments: 1,
                 instance_id: Some(service.owner.clone()),
-                host_name: None,
+                host_name: service.host.clone(),
             }
         });
         seen.into()
@@ -645,7 +684,7 @@ impl World {
     /// The rest of a pass, for a look that may be out of date by now: another replica may have acted since.
     pub(crate) fn carry_out(&mut self, view: AppView, plan: Plan, fault: Fault) -> Pass {
         let outcome = match &plan.action {
-            None | Some(Action::Intend { .. }) => Outcome::Done,
+            None | Some(Action::Intend { .. } | Action::Adopt { .. }) => Outcome::Done,
             Some(action) => self.act(action, fault),
         };
         let recorded = fault != Fault::Crash && self.record(&view, &plan, outcome);
@@ -670,7 +709,7 @@ impl World {
 
     fn take_effect(&mut self, action: &Action) -> Outcome {
         match action {
-            Action::Intend { .. } => Outcome::Done,
+            Action::Intend { .. } | Action::Adopt { .. } => Outcome::Done,
             Action::StartBuild { request } => Outcome::Started(self.start(request)),
             Action::CloseGate { operation } => {
                 if let Some(gate @ Gate::Open) = self.gates.get_mut(operation) {
@@ -693,7 +732,8 @@ impl World {
             Action::StopBuild { build } => {
                 let running = |b: &SimBuild| b.id == *build && b.ended.is_none();
                 if let Some(n) = self.builds.iter().position(running) {
-                    self.end(n, failed("STOPPED", "BUILD", "stopped by request"));
+                    let phase = self.builds[n].phase;
+                    self.end(n, failed("STOPPED", phase, "stopped by request"));
                 }
                 Outcome::Done
             }
@@ -764,19 +804,24 @@ impl World {
             }
         }
         let unchanged = before == Some(&memory) && plan.release.is_empty() && !plan.forget;
-        let worthless = before.is_none() && memory.accepted.is_none() && view.row.is_absent();
+        let worthless = before.is_none()
+            && memory.accepted.is_none()
+            && memory.deployment.is_none()
+            && view.row.is_absent();
         if unchanged || worthless {
             return true;
         }
         if self.memory.as_ref().map(|memory| memory.version) != before.map(|memory| memory.version) {
             return false;
         }
-        if let Some(Action::Intend { operation, take, .. }) = &plan.action {
+        if let Some(Action::Intend { take, .. } | Action::Adopt { take }) = &plan.action {
             let taken = |key: &ClaimKey| self.claims.get(key).is_some_and(|claim| claim.app != self.id);
             if take.iter().any(taken) {
                 return false;
             }
-            self.gates.insert(operation.clone(), Gate::Open);
+            if let Some(Action::Intend { operation, .. }) = &plan.action {
+                self.gates.insert(operation.clone(), Gate::Open);
+            }
             for key in take {
                 let claim = Claim {
                     app: self.id.clone(),
@@ -941,6 +986,10 @@ pub(crate) fn policy() -> Policy {
         keep_max: SignedDuration::from_hours(72),
         timing: Timing::DEFAULT,
         max_attempts: 3,
+        orphans: Orphans {
+            reap: true,
+            ..Orphans::DEFAULT
+        },
         build_env: BuildEnv::default(),
         state_table: "lamplighter-state".to_owned(),
     }

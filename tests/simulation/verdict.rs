@@ -11,6 +11,7 @@ use lamplighter::model::status::Phase;
 use simcloud::{BuildStatus, BuildView, ServiceStatus, ServiceView};
 
 use crate::cloud::{MAX_ATTEMPTS, TestCloud, has_target_group, tasks_of};
+use crate::overlaps::overlaps;
 use crate::row::{Broken, RowSpec};
 use crate::scenario::Scenario;
 use crate::watch::Watch;
@@ -345,27 +346,7 @@ pub(crate) fn in_hindsight(
     watch: &Watch,
 ) -> Vec<String> {
     let builds = cloud.sim.world().builds();
-    let mut wrong = Vec::new();
-    let mut windows: BTreeMap<&str, Vec<(Timestamp, Timestamp, &BuildView)>> = BTreeMap::new();
-    for build in &builds {
-        let Some(passed) = build.gate_passed else { continue };
-        let ended = build.ended.unwrap_or(Timestamp::MAX);
-        windows
-            .entry(build.host.as_deref().unwrap_or_default())
-            .or_default()
-            .push((passed, ended, build));
-    }
-    for (host, mut windows) in windows {
-        windows.sort_by_key(|(passed, ended, _)| (*passed, *ended));
-        for pair in windows.windows(2) {
-            if pair[1].0 < pair[0].1 {
-                wrong.push(format!(
-                    "one-build-per-app: {} and {} overlap for {host}",
-                    pair[0].2.id, pair[1].2.id
-                ));
-            }
-        }
-    }
+    let mut wrong = overlaps(&builds);
     let skew = scenario.skew() + SignedDuration::from_secs(2);
     let reason = |id: &str, most, since, until| {
         portal.get(id).is_some_and(|writes| {
@@ -387,9 +368,16 @@ pub(crate) fn in_hindsight(
             ));
         }
     }
-    for (at, id, raised) in &watch.scaled_down {
-        if !reason(id, Desired::Suspended, *raised, *at) {
-            wrong.push(format!("no-surprise-kill: {id} was scaled to nothing at {at}"));
+    for scaled in &watch.scaled_down {
+        // ECS takes a new count unconditionally, so a call that the network delivers late undoes what came after it,
+        // and nobody can prevent that; the next look heals it. It was right if it was right when it was sent.
+        let sent = cloud.scaling_sent(&scaled.service, scaled.at);
+        let (id, since) = (&scaled.instance, scaled.raised.min(sent));
+        if !reason(id, Desired::Suspended, since, sent) {
+            let at = scaled.at;
+            wrong.push(format!(
+                "no-surprise-kill: {id} was scaled to nothing at {at}, by a call sent at {sent}"
+            ));
         }
     }
     wrong

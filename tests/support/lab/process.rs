@@ -1,7 +1,7 @@
 //! The real binary, `lamplighter run --config FILE`, as a process that can be killed at any moment.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -69,9 +69,40 @@ impl Lab {
 
     /// The same, with so many shards and leases as long as that.
     pub fn spawn_with(&self, shards: u16, lease: &str) -> Process {
+        Process::start(&self.config_file(shards, lease))
+    }
+
+    /// Deletes the leases of those that were killed, so that the next need not wait for their end.
+    pub async fn bury(&self) {
+        let delete = self.dynamodb().delete_item();
+        let delete = delete
+            .table_name(&self.config.tables.state)
+            .key("pk", s("lease#0"));
+        delete.send().await.unwrap();
+    }
+
+    fn config_file(&self, shards: u16, lease: &str) -> PathBuf {
+        let text = TEMPLATE
+            .replace("@SHARDS@", &shards.to_string())
+            .replace("@LEASE@", lease);
+        self.write_config("e2e", &text)
+    }
+
+    /// Writes a configuration for the binary, with `@AWS@` and `@PORT@` as they are here.
+    pub fn write_config(&self, name: &str, text: &str) -> PathBuf {
+        let port = self.url.rsplit(':').next().unwrap();
+        let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{port}.toml"));
+        std::fs::write(&file, text.replace("@AWS@", &self.url).replace("@PORT@", port)).unwrap();
+        file
+    }
+}
+
+impl Process {
+    /// Starts the binary with this configuration.
+    pub fn start(config: &Path) -> Self {
         let mut child = Command::new(BINARY)
             .args(["run", "--config"])
-            .arg(self.config_file(shards, lease))
+            .arg(config)
             .env_clear()
             .env("AWS_ACCESS_KEY_ID", "lab")
             .env("AWS_SECRET_ACCESS_KEY", "lab")
@@ -87,32 +118,24 @@ impl Lab {
                 written.lock().unwrap().push(line);
             }
         });
-        Process { child, log }
+        Self { child, log }
     }
 
-    /// Deletes the leases of those that were killed, so that the next need not wait for their end.
-    pub async fn bury(&self) {
-        let delete = self.dynamodb().delete_item();
-        let delete = delete
-            .table_name(&self.config.tables.state)
-            .key("pk", s("lease#0"));
-        delete.send().await.unwrap();
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
-    fn config_file(&self, shards: u16, lease: &str) -> PathBuf {
-        let port = self.url.rsplit(':').next().unwrap();
-        let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{port}.toml"));
-        let text = TEMPLATE
-            .replace("@AWS@", &self.url)
-            .replace("@PORT@", port)
-            .replace("@SHARDS@", &shards.to_string())
-            .replace("@LEASE@", lease);
-        std::fs::write(&file, text).unwrap();
-        file
+    /// How it ended, if it did so by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
-}
 
-impl Process {
+    /// What it wrote so far, line by line, as it came.
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
     /// `kill -9`: it gets no chance to do anything about it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -96,6 +96,8 @@ pub struct Setup {
     pub intervals: Intervals,
     /// In how many parts daemons share the apps.
     pub shards: u16,
+    /// Decides what the simulated AWS draws.
+    pub seed: u64,
 }
 
 impl Default for Setup {
@@ -107,6 +109,7 @@ impl Default for Setup {
             config: String::new(),
             intervals: QUICK,
             shards: 1,
+            seed: 1,
         }
     }
 }
@@ -178,6 +181,7 @@ impl Lab {
         let url = format!("http://127.0.0.1:{port}");
         let sim = SimCloud::new(SimConfig {
             speed: setup.speed,
+            seed: setup.seed,
             concurrent_builds: setup.builds,
             app_port: Some(port),
             timings: setup.timings,
