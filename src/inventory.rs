@@ -104,9 +104,9 @@ impl Inventory {
             probe: Observed::Unknown,
             stopped_task: Observed::Unknown,
             claims: Observed::Unknown,
-            rivals: BTreeMap::new(),
             traces,
             reap,
+            rivals: BTreeMap::new(),
             paused: pauses.as_ref().map_or(Observed::Unknown, |pauses| pauses.of(id)),
             deletions,
             admission,
@@ -247,6 +247,21 @@ fn is_steady(service: &Service) -> bool {
     !service.draining && service.desired_count > 0 && service.running_count >= service.desired_count
 }
 
+/// Claims as the table has them, and where it has none, as they would be were all apps remembered.
+fn with_strays(
+    claims: Observed<ClaimHolders>,
+    keys: &[ClaimKey],
+    strays: &ClaimHolders,
+) -> Observed<ClaimHolders> {
+    let Observed::Present(mut holders) = claims else {
+        return claims;
+    };
+    for (key, claim) in claims_in(strays, keys) {
+        holders.entry(key).or_insert(claim);
+    }
+    Observed::Present(holders)
+}
+
 impl Inventory {
     /// The claims it wants and has not, and where slots are contested the slot that it has, which somebody may bid
     /// for. A row that is gone wants nothing and is not contested.
@@ -281,24 +296,7 @@ impl Inventory {
             .cloned()
             .collect()
     }
-}
 
-/// Claims as the table has them, and where it has none, as they would be were all apps remembered.
-fn with_strays(
-    claims: Observed<ClaimHolders>,
-    keys: &[ClaimKey],
-    strays: &ClaimHolders,
-) -> Observed<ClaimHolders> {
-    let Observed::Present(mut holders) = claims else {
-        return claims;
-    };
-    for (key, claim) in claims_in(strays, keys) {
-        holders.entry(key).or_insert(claim);
-    }
-    Observed::Present(holders)
-}
-
-impl Inventory {
     /// The claims a deployment of this row would take and does not hold yet, as far as they are known before
     /// the planner made up a host name, and those of what AWS shows and memory does not know. The transaction that
     /// takes them has the last word.

@@ -71,9 +71,7 @@ impl Controller {
                 | Action::Bid { .. }
                 | Action::Scale { .. },
             )
-            | None => {
-                return plan;
-            }
+            | None => return plan,
         };
         if answer == Answer::Granted {
             return plan;

@@ -251,16 +251,16 @@ impl Sweep {
         let row = self.rows.rows.get(id).cloned();
         let memory = self.state.memories.get(id);
         let keys = inventory.claims_that_matter(row.as_ref(), memory, context.traces.present());
-        let tagged_service = context
-            .traces
-            .present()
-            .and_then(|traces| traces.services.first());
         let claims = with_strays(
             Observed::Present(claims_in(&self.state.claims, &keys)),
             &keys,
             &context.strays,
         );
         let rivals = inventory.rivals(id, &claims).into_iter();
+        let tagged_service = context
+            .traces
+            .present()
+            .and_then(|traces| traces.services.first());
         let operation = memory.and_then(Memory::in_flight);
         let blueprint = memory.and_then(Memory::blueprint);
         let place = blueprint

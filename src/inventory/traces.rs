@@ -21,6 +21,8 @@ use crate::model::row::Row;
 pub struct BuildIndex {
     /// When the listing began.
     pub at: Timestamp,
+    /// What was started before was not asked for.
+    since: Timestamp,
     by_app: BTreeMap<AppId, Vec<ListedBuild>>,
 }
 
@@ -96,7 +98,7 @@ impl Inventory {
                 }
             }
         }
-        Ok(BuildIndex { at, by_app })
+        Ok(BuildIndex { at, since, by_app })
     }
 
     /// Whether a listing is young enough to be believed. One that is older than memory lives would show apps as they
@@ -165,12 +167,14 @@ impl Inventory {
         if !known {
             return Observed::Unknown;
         }
-        let mut of_app: Vec<ListedBuild> = builds
-            .values()
-            .filter_map(|index| index.by_app.get(id))
-            .flatten()
-            .cloned()
-            .collect();
+        // Where one project is listed less far back than another, the build that destroys an app could be missing
+        // although the one that applied it is there.
+        let since = builds.values().map(|index| index.since).max();
+        let covered = |listed: &&ListedBuild| {
+            listed.build.state == BuildState::Running || listed.build.started_at >= since
+        };
+        let of_app = builds.values().filter_map(|index| index.by_app.get(id)).flatten();
+        let mut of_app: Vec<ListedBuild> = of_app.filter(covered).cloned().collect();
         of_app.sort_by_key(|listed| std::cmp::Reverse(listed.build.started_at));
         let services = tags.values().filter_map(|index| index.by_app.get(id)).flatten();
         Observed::Present(Traces {

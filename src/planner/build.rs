@@ -94,8 +94,8 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
                     .filter_map(|key| Some((key, holders.get(key)?)))
                     .find(|(_, claim)| claim.app != draft.view.id);
                 if let Some((key, claim)) = taken {
-                    let step = contest::enter(draft, accepted, key, claim);
-                    return step.unwrap_or_else(|| refuse(draft, identity, intake, key, claim));
+                    return contest::enter(draft, accepted, key, claim)
+                        .unwrap_or_else(|| refuse(draft, identity, intake, key, claim));
                 }
             }
         }

@@ -58,8 +58,8 @@ pub(super) fn lost(stop: &Stop) -> String {
     format!("{winner} replaces this one, whose request is older; a new request replaces that one in turn.")
 }
 
-/// Enters the contest for a slot that `claim` gives to another app. `None`: it is refused; the holder stays, or goes
-/// by itself.
+/// Enters the contest for a slot that `claim` gives to another app, and tells where it stands in it. `None`: it does not
+/// compete; the holder stays, or goes by itself.
 pub(super) fn enter(
     draft: &mut Draft<'_>,
     accepted: &Accepted,

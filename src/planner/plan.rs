@@ -39,8 +39,8 @@ pub struct AppView {
     pub probe: Observed<Probe>,
     /// The newest task that stopped by itself.
     pub stopped_task: Observed<StoppedTask>,
-    /// Who holds the claims it would take: in the table, or, by what AWS shows, an app that is not remembered.
-    /// Where slots are contested, also who bids for its own.
+    /// Who holds the claims it would take, and where slots are contested, its own slot too: in the table, or, by what
+    /// AWS shows, an app that is not remembered.
     pub claims: Observed<ClaimHolders>,
     /// Where slots are contested: the other holders and the highest bidders of those slots.
     pub rivals: BTreeMap<AppId, Rival>,
