@@ -11,16 +11,21 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use crate::clock::Clock;
 use crate::cloud::{self, Cloud};
 use crate::model::blueprint::Blueprint;
 use crate::model::claim::{ClaimKey, Identity, OnConflict};
-use crate::model::memory::{Holding, Memory};
+use crate::model::memory::{Holding, Memory, Operation};
 use crate::model::name::{AppId, Entropy, OperationId, ResourceName};
-use crate::model::observed::{ClaimHolders, Gate, Observed, Rival, Service, TagLook, Traces};
+use crate::model::observed::{
+    BuildState, ClaimHolders, Gate, ListedBuild, Listing, Observed, Rival, Service, TagLook, Traces,
+};
 use crate::model::pause::Pauses;
 use crate::model::policy::{Admission, Deletions, OPERATION_ID_VARIABLE, Policy};
 use crate::model::row::Row;
+use crate::model::schedule::later;
 use crate::planner::AppView;
 
 pub use batch::Glance;
@@ -92,6 +97,7 @@ impl Inventory {
             memory,
             gate: Observed::Unknown,
             build: Observed::Unknown,
+            listing: Observed::Unknown,
             service: Observed::Unknown,
             tagged,
             target_group: Observed::Unknown,
@@ -161,10 +167,56 @@ impl Inventory {
             Some(Gate::Held(build)) => Some(build.clone()),
             Some(Gate::Open | Gate::Closed) | None => operation.build.clone(),
         };
+        if holder.is_none() && !operation.gate {
+            view.listing = self.look_for_builds(&view.id, operation).await;
+        }
         if let Some(build) = holder {
             let mut seen = self.cloud.builds.look(std::slice::from_ref(&build)).await;
             view.build = seen.remove(&build).unwrap_or_default();
         }
+    }
+
+    /// Looks for builds of an operation whose build is not known, and for others of its app that still run.
+    async fn look_for_builds(&self, id: &AppId, operation: &Operation) -> Observed<Listing> {
+        let request = &operation.request;
+        // As far back as a build that still runs can have been started, whatever CodeBuild's clock shows.
+        let minutes = i64::from(request.build_timeout_minutes) + i64::from(request.queue_timeout_minutes);
+        let back = later(operation.intended_at, -SignedDuration::from_mins(minutes + 60));
+        let blueprint = &operation.blueprint;
+        let projects = BTreeSet::from([
+            &blueprint.deploy_project,
+            &blueprint.destroy_project,
+            &request.project,
+        ]);
+        let began = self.clock.now();
+        let mut listed = Vec::new();
+        for project in projects {
+            match self.cloud.builds.recent(project, back).await {
+                // A project that is not there starts no build.
+                Err(cloud::Error::NotFound { .. }) => {}
+                answer => match known(answer.map(Some), "project's builds", id) {
+                    Observed::Present(builds) => listed.extend(builds),
+                    Observed::Absent | Observed::Unknown => return Observed::Unknown,
+                },
+            }
+        }
+        let says = |build: &ListedBuild, name: &str, value: &str| {
+            build.environment.get(name).is_some_and(|said| said == value)
+        };
+        let runs = |build: &&ListedBuild| build.build.state == BuildState::Running;
+        let (mine, others): (Vec<ListedBuild>, Vec<ListedBuild>) = listed
+            .into_iter()
+            .filter(|build| says(build, &self.policy.build_env.instance_id, id.as_str()))
+            .partition(|build| says(build, OPERATION_ID_VARIABLE, operation.id.as_str()));
+        Observed::Present(Listing {
+            began,
+            mine: mine
+                .iter()
+                .find(runs)
+                .or_else(|| mine.first())
+                .map(|build| build.build.id.clone()),
+            other: others.iter().find(runs).map(|build| build.build.id.clone()),
+        })
     }
 
     async fn look_at_deployment(&self, blueprint: &Blueprint, view: &mut AppView) {

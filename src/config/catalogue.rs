@@ -44,6 +44,7 @@ fn entry(
     let schedule = schedule(&mut section, schedules);
     let lifetime = duration(SignedDuration::from_mins(10), LONGEST);
     let max_lifetime = section.optional("max_lifetime", &lifetime);
+    let gate = section.boolean("gate", true);
     let parameters = parameters(&mut section, env);
     section.finish();
     let (deploy_project, destroy_project) = projects?;
@@ -62,6 +63,7 @@ fn entry(
         tasks,
         schedule,
         max_lifetime,
+        gate,
     })
 }
 

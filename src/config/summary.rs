@@ -136,6 +136,12 @@ fn notes(config: &Config) -> Vec<String> {
         notes.push("there is no app, so every row will be refused: add [apps.NAME]".to_owned());
     }
     for app in policy.catalogue.values() {
+        if !app.gate {
+            notes.push(format!(
+                "app {} has no gate: a call that CodeBuild gets late can start a second build beside another one",
+                app.name
+            ));
+        }
         if app.schedule.is_none() && app.max_lifetime.is_none() {
             notes.push(format!(
                 "app {} has neither schedule nor max_lifetime: it runs until somebody stops it",

@@ -279,6 +279,7 @@ impl Sweep {
                 .and_then(|memory| build_of(memory, &self.state))
                 .and_then(|build| self.observed.builds.get(&build).cloned())
                 .unwrap_or_default(),
+            listing: Observed::Unknown,
             service,
             target_group: blueprint
                 .and_then(|b| b.target_group.as_ref())

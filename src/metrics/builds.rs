@@ -54,7 +54,7 @@ impl From<&Ending> for BuildOutcome {
             Ending::Succeeded | Ending::Leftover => Self::Succeeded,
             Ending::Failed(_) => Self::Failed,
             Ending::NeverRan(_) => Self::NeverRan,
-            Ending::Lost => Self::Lost,
+            Ending::Lost | Ending::Unseen => Self::Lost,
         }
     }
 }

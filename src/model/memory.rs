@@ -228,6 +228,9 @@ pub struct Operation {
     pub request: BuildRequest,
     /// When it was intended.
     pub intended_at: Timestamp,
+    /// Whether its build asks at the gate.
+    #[serde(default = "asks", skip_serializing_if = "is_asking")]
+    pub gate: bool,
     /// The build that runs it, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildId>,
@@ -243,6 +246,16 @@ pub struct Operation {
     /// Set once, and never taken back: from then on no build of this operation runs past its gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
+}
+
+/// Every operation of a record from before there was a choice.
+fn asks() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_asking(gate: &bool) -> bool {
+    *gate
 }
 
 /// How an operation ended.
@@ -271,6 +284,8 @@ pub enum Ending {
     Lost,
     /// The destroy build succeeded, and something survived it.
     Leftover,
+    /// Without a gate: no build of it showed in a listing that covers all the time in which one could be started.
+    Unseen,
 }
 
 impl Operation {

@@ -75,6 +75,17 @@ pub struct Build {
     pub logs_url: Option<String>,
 }
 
+/// What a complete listing of a project's builds says of one operation, going back to before its intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// When it began to be read.
+    pub began: Timestamp,
+    /// The build that carries the operation's id; of several one that runs, else the newest.
+    pub mine: Option<BuildId>,
+    /// A build of the same app that runs for another operation, or for none.
+    pub other: Option<BuildId>,
+}
+
 /// A build as the listing of its project shows it, whoever started it and whatever for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedBuild {

@@ -86,6 +86,8 @@ pub struct CatalogueEntry {
     pub schedule: Option<String>,
     /// The longest an app lives after its last request, whatever its exemptions.
     pub max_lifetime: Option<SignedDuration>,
+    /// Whether its builds ask at the gate. Without, one build at a time is likely and not certain.
+    pub gate: bool,
 }
 
 /// Text with `{host_name}` and `{resource_name}`.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::plan::{Action, AppView, Class, Requeue};
 use super::recall;
-use crate::model::blueprint::{Blueprint, BuildKind};
+use crate::model::blueprint::{Blueprint, BuildKind, BuildRequest};
 use crate::model::claim::ClaimKey;
 use crate::model::memory::{Failures, Memory, Operation};
 use crate::model::name::OperationId;
@@ -143,6 +143,18 @@ impl Draft<'_> {
             .is_some_and(|f| f.count >= self.policy.max_attempts)
     }
 
+    /// Whether the builds of a project ask at the gate, as the catalogue says now: it speaks of the buildspec, which
+    /// is not frozen with the blueprint. Where it has no such app or project any more, what was last known counts.
+    fn asks_at_gate(&self, blueprint: &Blueprint, request: &BuildRequest) -> bool {
+        let entry = self.policy.catalogue.get(&blueprint.identity.app);
+        let projects = entry.map(|entry| [&entry.deploy_project, &entry.destroy_project]);
+        entry
+            .filter(|_| projects.is_some_and(|projects| projects.contains(&&request.project)))
+            .map(|entry| entry.gate)
+            .or_else(|| self.memory.operation.as_ref().map(|last| last.gate))
+            .unwrap_or(true)
+    }
+
     /// Intends a build, unless it has to wait for its backoff or its place in the line.
     pub(super) fn intend(
         &mut self,
@@ -185,16 +197,18 @@ impl Draft<'_> {
             return Step::wait(phase, "ForeignBuild", message, Requeue::Progress).because("Recovery");
         }
         let id = OperationId::generate(self.view.entropy, self.now);
+        let request = blueprint.request(kind, &id);
+        let gate = self.asks_at_gate(&blueprint, &request);
         if let Some(last) = self.memory.operation.take() {
             self.memory.leave_behind(last.id);
         }
-        let request = blueprint.request(kind, &id);
         self.memory.operation = Some(Operation {
             id: id.clone(),
             kind,
             blueprint,
             request,
             intended_at: self.now,
+            gate,
             build: None,
             cancel: None,
             start_error: None,

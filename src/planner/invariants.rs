@@ -7,7 +7,8 @@ use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::{Ending, Memory, Operation};
 use crate::model::name::AppId;
 use crate::model::observed::{Build, BuildState, Gate, Observed};
-use crate::model::policy::Deletions;
+use crate::model::policy::{Deletions, TOKEN_LIFE};
+use crate::model::schedule::later;
 
 /// Every rule that `plan` breaks.
 pub fn violations(view: &AppView, plan: &Plan) -> Vec<String> {
@@ -54,6 +55,12 @@ fn is_proven(view: &AppView, outcome: &Ending, operation: &Operation) -> bool {
         .present()
         .is_some_and(|build| build.state != BuildState::Running);
     match outcome {
+        Ending::Succeeded | Ending::Failed(_) if !operation.gate => ended && operation.build.is_some(),
+        Ending::Lost if !operation.gate => view.build.is_absent() && operation.build.is_some(),
+        Ending::Unseen => view.listing.present().is_some_and(|listing| {
+            let sent = later(operation.intended_at, TOKEN_LIFE);
+            !operation.gate && operation.build.is_none() && listing.mine.is_none() && listing.began > sent
+        }),
         Ending::Abandoned | Ending::NeverRan(_) => view.gate == Observed::Present(Gate::Closed),
         Ending::Succeeded | Ending::Failed(_) => {
             let beyond = view.build.present().is_some_and(Build::is_beyond_its_gate);
@@ -137,10 +144,18 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
             );
         }
         Some(Action::StartBuild { request }) => {
-            rule(
-                view.gate == Observed::Present(Gate::Open),
-                "a build is only started while its gate is open",
-            );
+            if unsettled.is_none_or(|operation| operation.gate) {
+                rule(
+                    view.gate == Observed::Present(Gate::Open),
+                    "a build is only started while its gate is open",
+                );
+            } else {
+                let listing = view.listing.present();
+                rule(
+                    listing.is_some_and(|listing| listing.mine.is_none() && listing.other.is_none()),
+                    "without a gate a build is only started after a look for others",
+                );
+            }
             let frozen = unsettled.is_some_and(|operation| operation.request == **request);
             rule(
                 frozen,
@@ -161,7 +176,7 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
         }
         Some(Action::CloseGate { operation }) => {
             rule(
-                unsettled.is_some_and(|old| old.id == *operation),
+                unsettled.is_some_and(|old| old.id == *operation && old.gate),
                 "only the gate in flight is closed",
             );
         }
@@ -179,8 +194,9 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
                 Observed::Present(Gate::Open) => view.build.present().is_some_and(Build::is_beyond_its_gate),
                 Observed::Unknown => false,
             };
+            let called_off = unsettled.is_some_and(|old| !old.gate);
             rule(
-                ended || known,
+                ended || known || called_off,
                 "a build is stopped when it can do nothing, or has overrun",
             );
         }

@@ -19,6 +19,7 @@ mod route;
 mod service;
 mod teardown;
 mod tell;
+mod ungated;
 
 use jiff::Timestamp;
 

@@ -8,7 +8,7 @@ use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::plan::{Action, Requeue};
 use super::recall;
-use crate::model::SignedDuration;
+use super::ungated;
 use crate::model::blueprint::BuildKind;
 use crate::model::memory::{Deployment, Ending, Operation, Settled};
 use crate::model::observed::{Build, BuildFailure, BuildState, Gate, Observed};
@@ -16,6 +16,7 @@ use crate::model::policy::{Admission, LONGEST_BUILD_LIFE, TOKEN_LIFE};
 use crate::model::row::Desired;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::{SignedDuration, Timestamp};
 
 /// How much of a token's life is left unused, for the way to AWS and clocks that differ.
 const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(30);
@@ -23,6 +24,9 @@ const TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 /// Takes the operation in flight one step further. `None`: there is none.
 pub(super) fn progress(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
     let operation = draft.memory.in_flight()?.clone();
+    if !operation.gate {
+        return Some(ungated::progress(draft, &operation, wish));
+    }
     let step = match &draft.view.gate {
         Observed::Unknown => waiting_for_a_look(&operation),
         Observed::Present(Gate::Closed) => settle_closed(draft, &operation, wish),
@@ -143,16 +147,23 @@ fn open(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
 /// request could start a second build, so the operation is given up by closing its gate; if a build has
 /// passed meanwhile, the gate names it.
 fn start(draft: &Draft<'_>, operation: &Operation) -> Step {
-    let token_ends = later(
-        operation.intended_at,
-        TOKEN_LIFE.checked_sub(TOKEN_MARGIN).unwrap_or(TOKEN_LIFE),
-    );
-    if draft.now >= token_ends {
+    if draft.now >= token_ends(operation) {
         return close_gate(
             operation,
             "No answer to StartBuild came while its token was valid",
         );
     }
+    send(draft, operation)
+}
+
+/// Until when the request may be sent.
+pub(super) fn token_ends(operation: &Operation) -> Timestamp {
+    let usable = TOKEN_LIFE.checked_sub(TOKEN_MARGIN).unwrap_or(TOKEN_LIFE);
+    later(operation.intended_at, usable)
+}
+
+/// Sends the frozen request as soon as there is room.
+pub(super) fn send(draft: &Draft<'_>, operation: &Operation) -> Step {
     if let Admission::Waiting { place, reason, until } = &draft.view.admission {
         let message = format!("Number {place} in line for a build: {reason}.");
         return Step::wait(
@@ -288,7 +299,7 @@ fn gate_is_missing(draft: &mut Draft<'_>, operation: &Operation) -> Step {
 
 /// A build that may be past its gate is not known to CodeBuild: after the longest life of a build it is lost,
 /// before that it counts as running.
-fn not_found(draft: &mut Draft<'_>, operation: &Operation) -> Step {
+pub(super) fn not_found(draft: &mut Draft<'_>, operation: &Operation) -> Step {
     let forgotten_at = later(operation.intended_at, LONGEST_BUILD_LIFE);
     if draft.now >= forgotten_at {
         return settle(draft, &Ending::Lost);
@@ -306,7 +317,7 @@ fn not_found(draft: &mut Draft<'_>, operation: &Operation) -> Step {
 }
 
 /// Records how the operation ended and what follows for the deployment and the count of failures.
-fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
+pub(super) fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
     let now = draft.now;
     let operation = draft
         .memory
@@ -319,6 +330,9 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
     });
     let kind = operation.kind;
     let blueprint = operation.blueprint.clone();
+    let refused = operation.start_error.is_some();
+    // Without a gate a build that is not wanted is stopped, which is nobody's failure.
+    let stopped = !operation.gate && operation.cancel.is_some();
     match (outcome, kind) {
         (Ending::Succeeded, BuildKind::Apply) => {
             draft.memory.deployment = Some(Deployment {
@@ -328,7 +342,9 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
             });
             draft.memory.stopped_task = None;
         }
-        (Ending::Failed(_) | Ending::Lost | Ending::Leftover, BuildKind::Apply) => {
+        // What was never answered may be carried out yet; what was refused won't be.
+        (Ending::Unseen, _) if refused => {}
+        (Ending::Failed(_) | Ending::Lost | Ending::Leftover | Ending::Unseen, BuildKind::Apply) => {
             draft.memory.deployment = Some(Deployment {
                 blueprint,
                 complete: false,
@@ -336,7 +352,10 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
             });
         }
         // Whatever a destroy removed, what is left is not complete any more.
-        (Ending::Succeeded | Ending::Failed(_) | Ending::Lost | Ending::Leftover, BuildKind::Destroy) => {
+        (
+            Ending::Succeeded | Ending::Failed(_) | Ending::Lost | Ending::Leftover | Ending::Unseen,
+            BuildKind::Destroy,
+        ) => {
             if let Some(deployment) = &mut draft.memory.deployment {
                 deployment.complete = false;
             }
@@ -344,12 +363,13 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
         (Ending::NeverRan(_) | Ending::Abandoned, _) => {}
     }
     match outcome {
+        Ending::Failed(_) if stopped => {}
         Ending::Failed(failure) | Ending::NeverRan(failure) if failure.is_capacity() => {
             draft.defer(kind, failure.summary());
         }
         Ending::Failed(failure) | Ending::NeverRan(failure) => draft.count_failure(kind, failure.summary()),
         Ending::Lost | Ending::Leftover => draft.count_failure(kind, "the build was lost".to_owned()),
-        Ending::Succeeded | Ending::Abandoned => {}
+        Ending::Succeeded | Ending::Abandoned | Ending::Unseen => {}
     }
     draft.memory.ready_since = None;
     draft.memory.unready_since = None;
@@ -363,6 +383,10 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
         (Ending::Abandoned, _) => (
             "Abandoned",
             "The build was called off before it applied anything.".to_owned(),
+        ),
+        (Ending::Unseen, _) => (
+            "BuildNotSeen",
+            "No build of this operation was ever seen.".to_owned(),
         ),
         (Ending::Failed(f) | Ending::NeverRan(f), _) => ("BuildFailed", f.summary()),
         (Ending::Lost | Ending::Leftover, _) => (
@@ -378,7 +402,11 @@ fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
 }
 
 /// Why the operation should not go on, if so.
-fn no_longer_wanted(draft: &Draft<'_>, operation: &Operation, wish: &Wish) -> Option<&'static str> {
+pub(super) fn no_longer_wanted(
+    draft: &Draft<'_>,
+    operation: &Operation,
+    wish: &Wish,
+) -> Option<&'static str> {
     match (operation.kind, wish.level) {
         (BuildKind::Apply, Desired::Destroyed) => Some("The app is to be destroyed"),
         (BuildKind::Apply, Desired::Suspended) if draft.memory.deployment.is_none() => {
@@ -407,7 +435,7 @@ fn overrun(draft: &Draft<'_>, operation: &Operation) -> bool {
 }
 
 /// Stops a build past its gate that overran both of CodeBuild's own timeouts. It settles when it has ended.
-fn stop_overrun(draft: &Draft<'_>, operation: &Operation, build: &Build) -> Option<Step> {
+pub(super) fn stop_overrun(draft: &Draft<'_>, operation: &Operation, build: &Build) -> Option<Step> {
     overrun(draft, operation).then(|| Step {
         requeue: Requeue::Progress,
         ..Step::act(
@@ -421,21 +449,21 @@ fn stop_overrun(draft: &Draft<'_>, operation: &Operation, build: &Build) -> Opti
     })
 }
 
-fn waiting_for_a_look(operation: &Operation) -> Step {
+pub(super) fn waiting_for_a_look(operation: &Operation) -> Step {
     Step::blind(
         phase(operation),
         "The build or its gate could not be looked at; nothing is decided until it can be.",
     )
 }
 
-fn phase(operation: &Operation) -> Phase {
+pub(super) fn phase(operation: &Operation) -> Phase {
     match operation.kind {
         BuildKind::Apply => Phase::Deploying,
         BuildKind::Destroy => Phase::Destroying,
     }
 }
 
-fn reason_running(operation: &Operation) -> &'static str {
+pub(super) fn reason_running(operation: &Operation) -> &'static str {
     match operation.kind {
         BuildKind::Apply => "BuildRunning",
         BuildKind::Destroy => "DestroyRunning",

@@ -8,8 +8,8 @@ use crate::model::blueprint::{BuildKind, BuildRequest};
 use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName};
-use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Rival, Traces};
-use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup};
+use crate::model::observed::{Build, ClaimHolders, Gate, Listing, Observed, Probe, Rival};
+use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup, Traces};
 use crate::model::pause::Paused;
 use crate::model::policy::{Admission, Deletions};
 use crate::model::row::Row;
@@ -27,6 +27,8 @@ pub struct AppView {
     pub gate: Observed<Gate>,
     /// The build that holds that gate, else the one that was started for it.
     pub build: Observed<Build>,
+    /// For an operation without a gate and without a known build: what its project's builds say.
+    pub listing: Observed<Listing>,
     /// Its service, by exact name.
     pub service: Observed<Service>,
     /// Services that carry its tag, from the last complete listing of its cluster.

@@ -200,6 +200,7 @@ pub(crate) fn memory(app: &str, version: u64, n: u8) -> Memory {
         request: blueprint.request(BuildKind::Apply, &operation(n)),
         blueprint,
         intended_at: "2026-11-20T09:00:00.123456789Z".parse().unwrap(),
+        gate: true,
         build: None,
         cancel: None,
         start_error: None,

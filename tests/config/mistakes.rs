@@ -68,8 +68,8 @@ fn unknown_keys_say_what_was_meant_or_where_they_belong() {
     ]);
     check_app(&[
         (
-            "gate = false",
-            "5:1 apps.shop.gate: is not a key that is known here = remove it; known here are build_timeout, cluster, deploy_project, destroy_project, domain, health_path, max_lifetime, parameters, project, queue_timeout, schedule, target_group, tasks, url",
+            "gates = false",
+            "5:1 apps.shop.gates: is not a key that is known here = did you mean gate?",
         ),
         (
             "[apps.shop.parameters.SIZE]\ntasks = 2",

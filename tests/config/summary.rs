@@ -38,7 +38,7 @@ fn the_summary_names_apps_addresses_and_the_next_boundaries() {
 #[test]
 fn what_may_surprise_is_noted() {
     let text = "[daemon]\nlease_duration = \"2s\"\n[policy]\nconfirm_absence = \"5s\"\n[schedules.night]\ntime_zone = \"UTC\"\nteardown = \"0 19 * * *\"\n\
-                [apps.shop]\nproject = \"pp\"\ncluster = \"c\"\ndomain = \"d\"\n\
+                [apps.shop]\nproject = \"pp\"\ncluster = \"c\"\ndomain = \"d\"\ngate = false\n\
                 [[api.tokens]]\nname = \"a\"\nrole = \"viewer\"\nsha256 = \"abababababababababababababababababababababababababababababababab\"\n";
     let told = summary(
         &Config::from_toml(text).expect("it is good"),
@@ -51,6 +51,7 @@ fn what_may_surprise_is_noted() {
     assert_eq!(
         notes,
         [
+            "app shop has no gate: a call that CodeBuild gets late can start a second build beside another one",
             "app shop has neither schedule nor max_lifetime: it runs until somebody stops it",
             "no app uses schedule night",
             "no token has the role operator, so nobody can change anything over the API",

@@ -193,6 +193,7 @@ fn policy() -> Policy {
         deploy_project: ProjectName::new("builder"),
         destroy_project: ProjectName::new("builder"),
         cluster: ClusterName::new("apps"),
+        gate: true,
         domain: "example.com".to_owned(),
         url: Template::parse("https://{host_name}/").unwrap(),
         health_path: "/healthz".to_owned(),

@@ -171,6 +171,15 @@ impl Tale {
         self
     }
 
+    /// No build asks at a gate.
+    pub(crate) fn ungated(&mut self) -> &mut Self {
+        for entry in self.world.policy.catalogue.values_mut() {
+            entry.gate = false;
+        }
+        self.note("no catalogue entry has a gate");
+        self
+    }
+
     /// Another app of the same user is asked for.
     pub(crate) fn rival_asks(&mut self, name: &str) -> &mut Self {
         self.note(&format!("app {name} of the same user is asked for"));

@@ -204,6 +204,26 @@ fn builds_that_misbehave_are_found_out() {
         tale.builds(&[Script::SkipsGate]);
         tale.write(row("shop")).until_reason("WaitingToRetry");
     });
+    tell("ungated_lost_answer", |tale| {
+        tale.ungated().write(row("plain")).pass();
+        tale.pass_with(Fault::LostResponse).until(Phase::Starting);
+    });
+    tell("ungated_lost_calls", |tale| {
+        tale.ungated().write(row("plain")).pass();
+        tale.pass_with(Fault::LostRequest).wait(mins(6)).pass();
+        tale.wait(mins(5)).pass().pass().until_reason("BuildRunning");
+    });
+    tell("ungated_called_off", |tale| {
+        tale.ungated().write(row("plain")).until_reason("BuildRunning");
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}))
+            .until(Phase::Destroyed);
+    });
+    tell("ungated_very_late_call", |tale| {
+        tale.ungated().write(row("plain")).pass();
+        tale.pass_with(Fault::Late(700));
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}));
+        tale.until(Phase::Destroyed);
+    });
     tell("destroy_that_leaves_something", |tale| {
         tale.write(row("shop")).soon(Phase::Ready);
         tale.builds(&[Script::Leaves]);

@@ -11,7 +11,7 @@ use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId};
 use lamplighter::model::name::{ProjectName, ResourceName};
 use lamplighter::model::observed::{
-    Build, BuildFailure, BuildState, Gate, ListedBuild, Observed, Probe, Rival, Rollout, Service,
+    Build, BuildFailure, BuildState, Gate, ListedBuild, Listing, Observed, Probe, Rival, Rollout, Service,
     StoppedTask, TagLook, TaggedService, TargetGroup, Targets, Traces,
 };
 use lamplighter::model::pause::{Pause, Paused};
@@ -79,7 +79,10 @@ impl Sense {
             Sense::Row => view.row = Observed::Unknown,
             Sense::Memory => view.memory = Observed::Unknown,
             Sense::Gate => view.gate = Observed::Unknown,
-            Sense::Build => view.build = Observed::Unknown,
+            Sense::Build => {
+                view.build = Observed::Unknown;
+                view.listing = Observed::Unknown;
+            }
             Sense::Service => view.service = Observed::Unknown,
             Sense::Group => view.target_group = Observed::Unknown,
             Sense::Targets => {
@@ -510,6 +513,7 @@ impl World {
             memory: self.memory.clone().into(),
             gate: Observed::Unknown,
             build: Observed::Unknown,
+            listing: Observed::Unknown,
             service: Observed::Unknown,
             tagged: self.listing.clone(),
             target_group: Observed::Unknown,
@@ -532,6 +536,9 @@ impl World {
                     Some(Gate::Open | Gate::Closed) | None => operation.build.clone(),
                 };
                 view.gate = gate.into();
+                if holder.is_none() && !operation.gate {
+                    view.listing = Observed::Present(self.show_listing(&operation.id));
+                }
                 if let Some(id) = holder {
                     view.build = self.show_build(&id);
                 }
@@ -560,6 +567,23 @@ impl World {
             sense.blind(&mut view);
         }
         view
+    }
+
+    fn show_listing(&self, operation: &OperationId) -> Listing {
+        let shown = |build: &&SimBuild| !(build.script == Script::Vanishes && build.passed);
+        let runs = |build: &&SimBuild| build.ended.is_none();
+        let (mine, others): (Vec<&SimBuild>, Vec<&SimBuild>) = self
+            .builds
+            .iter()
+            .rev()
+            .filter(shown)
+            .partition(|build| build.request.token == *operation);
+        let mine = mine.iter().copied().find(runs).or(mine.first().copied());
+        Listing {
+            began: self.now(),
+            mine: mine.map(|build| build.id.clone()),
+            other: others.into_iter().find(runs).map(|build| build.id.clone()),
+        }
     }
 
     /// What listings show, as if they had just been made.
@@ -939,6 +963,7 @@ pub(crate) fn policy() -> Policy {
         queue_timeout_minutes: 30,
         tasks: 2,
         schedule: schedule.map(str::to_owned),
+        gate: true,
         max_lifetime: (name == "brief").then_some(SignedDuration::from_hours(24)),
     };
     let mut strict = entry("strict", None);

@@ -15,7 +15,7 @@ use lamplighter::model::observed::{Observed, Probe};
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::serve;
 use serde_json::{Value, json};
-use simcloud::{Database, Gatekeeper, Reply, SimCloud, SimConfig, TokioClock};
+use simcloud::{Contract, Database, Gatekeeper, Reply, SimCloud, SimConfig, TokioClock};
 
 use crate::clock::VirtualClock;
 use crate::edge::{Ground, name};
@@ -133,6 +133,10 @@ impl TestCloud {
             seed: scenario.seed,
             concurrent_builds: scenario.concurrent_builds,
             log_lines: 2_000_000,
+            contract: Contract {
+                gate: scenario.gate,
+                ..Contract::default()
+            },
             gatekeeper: match scenario.depth {
                 Depth::Sdk => None,
                 Depth::Direct => Some(Arc::new(Keeper(tables.clone()))),
@@ -154,6 +158,9 @@ impl TestCloud {
         config.policy.scope = scenario.scope;
         config.policy.on_conflict = scenario.on_conflict;
         config.policy.timing.memory_retention = scenario.memory_retention;
+        for entry in config.policy.catalogue.values_mut() {
+            entry.gate = scenario.gate;
+        }
         let ways = match scenario.depth {
             Depth::Direct => {
                 let seen = VirtualClock::starting_at(scenario.begin);

@@ -21,6 +21,7 @@ mod run;
 mod scenario;
 mod tales;
 mod trouble;
+mod ungated;
 mod verdict;
 mod watch;
 mod weather;

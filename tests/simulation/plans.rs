@@ -30,10 +30,10 @@ pub(crate) struct Plan {
 const LATE: Duration = Duration::from_mins(4);
 
 /// Longer than that life.
-const VERY_LATE: Duration = Duration::from_mins(8);
+pub(crate) const VERY_LATE: Duration = Duration::from_mins(8);
 
 /// What can become of a call. Of one that changes something, seven things; of a look, four.
-fn fates(operation: Operation) -> Vec<(&'static str, Fate)> {
+pub(crate) fn fates(operation: Operation) -> Vec<(&'static str, Fate)> {
     let mut fates = vec![
         ("dies-before", Fate::DiesBefore),
         ("dies-after", Fate::DiesAfter),

@@ -44,6 +44,8 @@ pub(crate) struct Scenario {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) scope: Scope,
     pub(crate) on_conflict: OnConflict,
+    /// Whether builds ask at the gate.
+    pub(crate) gate: bool,
     pub(crate) admission: AdmissionLimits,
     pub(crate) intervals: Intervals,
     /// How replicas share the apps; `None` on half the seeds: all of them act on everything.
@@ -181,6 +183,7 @@ impl Scenario {
             } else {
                 OnConflict::Refuse
             },
+            gate: true,
             admission,
             intervals,
             leases: leases(seed, depth, admission),

@@ -79,6 +79,7 @@ impl Tale {
                 .collect(),
             scope: Scope::User,
             on_conflict: self.on_conflict,
+            gate: true,
             admission: AdmissionLimits {
                 max_concurrent_builds: 4,
                 reserved_for_destroys: 1,
