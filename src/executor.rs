@@ -1,6 +1,6 @@
 //! ACT: carries out the one action of a plan. No choices, no retries; what came of it is a value.
 //!
-//! An intent is not acted out here: it is a write of the state table, which [`crate::recorder`] makes in one
+//! An intent is not acted out here, nor is taking over what is there: both are a write of the state table, which [`crate::recorder`] makes in one
 //! transaction with everything that belongs to it.
 
 use crate::cloud::{self, Cloud};
@@ -34,12 +34,24 @@ impl Executor {
     pub async fn perform(&self, action: &Action) -> Outcome {
         let done = |result: cloud::Result<()>| result.map_or_else(Outcome::Failed, |()| Outcome::Done);
         match action {
-            Action::Intend { .. } => Outcome::Done,
+            Action::Intend { .. } | Action::Adopt { .. } => Outcome::Done,
             Action::StartBuild { request } => match self.cloud.builds.start(request).await {
                 Ok(build) => Outcome::Started(build),
                 Err(error) => Outcome::Failed(error),
             },
             Action::CloseGate { operation } => done(self.cloud.state.close_gate(operation).await.map(|_| ())),
+            Action::Bid {
+                slot,
+                holder,
+                over,
+                bid,
+            } => done(
+                self.cloud
+                    .state
+                    .bid(slot, holder, over.as_ref(), bid)
+                    .await
+                    .map(|_| ()),
+            ),
             Action::StopBuild { build } => done(self.cloud.builds.stop(build).await),
             Action::Scale {
                 cluster,

@@ -6,31 +6,33 @@
 
 mod batch;
 mod sweep;
+mod traces;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::cloud::{self, Cloud};
 use crate::model::blueprint::Blueprint;
-use crate::model::claim::{ClaimKey, Scope};
+use crate::model::claim::{ClaimKey, Identity, OnConflict};
 use crate::model::memory::{Holding, Memory};
-use crate::model::name::{AppId, Entropy};
-use crate::model::observed::{ClaimHolders, Gate, Observed, Service, TagLook};
-use crate::model::policy::{Admission, Deletions};
+use crate::model::name::{AppId, Entropy, OperationId, ResourceName};
+use crate::model::observed::{ClaimHolders, Gate, Observed, Rival, Service, TagLook, Traces};
+use crate::model::pause::Pauses;
+use crate::model::policy::{Admission, Deletions, OPERATION_ID_VARIABLE, Policy};
 use crate::model::row::Row;
 use crate::planner::AppView;
 
 pub use batch::Glance;
 pub use sweep::{Sweep, SweepPlan, TagIndex};
+pub use traces::{ALL_BUILDS_BACK, BUILDS_BACK, BuildIndex, Stray, Strays};
 
 /// Reads the tables and AWS.
 #[derive(Clone)]
 pub struct Inventory {
     cloud: Cloud,
     clock: Arc<dyn Clock>,
-    scope: Scope,
+    policy: Arc<Policy>,
 }
 
 /// What the controller adds to a look: judgements and randomness that are not observed.
@@ -40,6 +42,12 @@ pub struct Context {
     pub tagged: Observed<TagLook>,
     /// Whether rows that are gone may be acted on.
     pub deletions: Deletions,
+    /// What listings show of the app, whatever is remembered of it.
+    pub traces: Observed<Traces>,
+    /// What apps hold that are not remembered, by what AWS shows.
+    pub strays: Arc<ClaimHolders>,
+    /// Whether it may be begun with, should it be an orphan that is due.
+    pub reap: bool,
     /// Whether a build may be started.
     pub admission: Admission,
     /// Randomness for the pass.
@@ -48,12 +56,16 @@ pub struct Context {
 
 impl Inventory {
     /// An inventory of this cloud.
-    pub fn new(cloud: Cloud, clock: Arc<dyn Clock>, scope: Scope) -> Self {
-        Self { cloud, clock, scope }
+    pub fn new(cloud: Cloud, clock: Arc<dyn Clock>, policy: Arc<Policy>) -> Self {
+        Self { cloud, clock, policy }
     }
 
-    /// Looks at one app. `context` is asked once the memory is known, which its judgements depend on.
-    pub async fn look(&self, id: &AppId, context: impl FnOnce(Option<&Memory>) -> Context) -> AppView {
+    /// Looks at one app. `context` is asked once row and memory are known, which its judgements depend on.
+    pub async fn look(
+        &self,
+        id: &AppId,
+        context: impl FnOnce(Option<&Row>, Option<&Memory>) -> Context,
+    ) -> AppView {
         let (row, memory, pauses) = tokio::join!(
             self.cloud.desired.row(id),
             self.cloud.state.memory(id),
@@ -61,12 +73,19 @@ impl Inventory {
         );
         let row = known(row, "desired row", id);
         let memory = known(memory, "memory", id);
+        let pauses = known(pauses.map(Some), "pauses", id).present().cloned();
         let Context {
             tagged,
             deletions,
+            mut traces,
+            strays,
+            reap,
             admission,
             entropy,
-        } = context(memory.present());
+        } = context(row.present(), memory.present());
+        if let Observed::Present(traces) = &mut traces {
+            self.refresh(traces, memory.present()).await;
+        }
         let mut view = AppView {
             id: id.clone(),
             row,
@@ -79,10 +98,10 @@ impl Inventory {
             probe: Observed::Unknown,
             stopped_task: Observed::Unknown,
             claims: Observed::Unknown,
-            paused: match known(pauses.map(Some), "pauses", id) {
-                Observed::Present(pauses) => pauses.of(id),
-                Observed::Absent | Observed::Unknown => Observed::Unknown,
-            },
+            traces,
+            reap,
+            rivals: BTreeMap::new(),
+            paused: pauses.as_ref().map_or(Observed::Unknown, |pauses| pauses.of(id)),
             deletions,
             admission,
             entropy,
@@ -90,19 +109,47 @@ impl Inventory {
         if view.row.is_unknown() || view.memory.is_unknown() {
             return view;
         }
-        let keys = wanted_claims(view.row.present(), view.memory.present(), self.scope);
-        if !keys.is_empty() {
-            view.claims = known(self.cloud.state.claims(&keys).await.map(Some), "claims", id);
-        }
-        let Some(memory) = view.memory.present().cloned() else {
-            return view;
+        let keys = self.claims_that_matter(view.row.present(), view.memory.present(), view.traces.present());
+        view.claims = if keys.is_empty() {
+            Observed::Present(ClaimHolders::new())
+        } else {
+            let claims = known(self.cloud.state.claims(&keys).await.map(Some), "claims", id);
+            with_strays(claims, &keys, &strays)
         };
-        if memory.in_flight().is_some() {
-            self.look_at_operation(&memory, &mut view).await;
-        } else if let Some(blueprint) = memory.blueprint() {
+        for rival in self.rivals(id, &view.claims) {
+            let seen = self.look_at_rival(&rival, pauses.as_ref()).await;
+            view.rivals.insert(rival, seen);
+        }
+        let memory = view.memory.present().cloned();
+        let blueprint = memory.as_ref().and_then(Memory::blueprint);
+        if let Some(memory) = memory.as_ref().filter(|memory| memory.in_flight().is_some()) {
+            self.look_at_operation(memory, &mut view).await;
+        } else if let Some(blueprint) = blueprint {
             self.look_at_deployment(blueprint, &mut view).await;
+        } else if let Some(tagged) = view
+            .traces
+            .present()
+            .and_then(|traces| traces.services.first())
+            .cloned()
+        {
+            let name = tagged.name;
+            let mut seen = self
+                .cloud
+                .services
+                .look(&tagged.cluster, std::slice::from_ref(&name))
+                .await;
+            view.service = seen.remove(&name).unwrap_or_default();
         }
         view
+    }
+
+    async fn look_at_rival(&self, id: &AppId, pauses: Option<&Pauses>) -> Rival {
+        let (row, memory) = tokio::join!(self.cloud.desired.row(id), self.cloud.state.memory(id));
+        Rival {
+            row: known(row, "desired row", id),
+            memory: known(memory, "memory", id),
+            paused: pauses.map_or(Observed::Unknown, |pauses| pauses.of(id)),
+        }
     }
 
     async fn look_at_operation(&self, memory: &Memory, view: &mut AppView) {
@@ -148,30 +195,103 @@ fn is_steady(service: &Service) -> bool {
     !service.draining && service.desired_count > 0 && service.running_count >= service.desired_count
 }
 
-/// The claims a deployment of this row would take and does not hold yet, as far as they are known before
-/// the planner made up a host name. The transaction that takes them has the last word.
-fn wanted_claims(row: Option<&Row>, memory: Option<&Memory>, scope: Scope) -> Vec<ClaimKey> {
-    let accepted = memory
-        .and_then(|memory| memory.accepted.as_ref())
-        .map(|a| &a.blueprint.identity);
-    let held: Vec<ClaimKey> = memory
-        .and_then(|memory| memory.holding.as_ref())
-        .map_or_else(Vec::new, Holding::keys);
-    let Some(row) = row else { return Vec::new() };
-    let mut keys = Vec::new();
-    if let (Some(user), Some(app)) = (&row.user, &row.app) {
-        keys.push(ClaimKey::slot(scope, user, app));
+/// Claims as the table has them, and where it has none, as they would be were all apps remembered.
+fn with_strays(
+    claims: Observed<ClaimHolders>,
+    keys: &[ClaimKey],
+    strays: &ClaimHolders,
+) -> Observed<ClaimHolders> {
+    let Observed::Present(mut holders) = claims else {
+        return claims;
+    };
+    for (key, claim) in claims_in(strays, keys) {
+        holders.entry(key).or_insert(claim);
     }
-    if let Some(host) = &row.host_name {
-        keys.push(ClaimKey::host(host));
-        keys.push(ClaimKey::resource(&crate::model::name::ResourceName::for_host(
-            host,
-        )));
-    } else if let Some(identity) = accepted {
-        keys.extend(identity.name_keys());
+    Observed::Present(holders)
+}
+
+impl Inventory {
+    /// The claims it wants and has not, and where slots are contested the slot that it has, which somebody may bid
+    /// for. A row that is gone wants nothing and is not contested.
+    fn claims_that_matter(
+        &self,
+        row: Option<&Row>,
+        memory: Option<&Memory>,
+        traces: Option<&Traces>,
+    ) -> Vec<ClaimKey> {
+        let mut keys = self.wanted_claims(row, memory, traces);
+        let held = memory.and_then(|memory| memory.holding.as_ref());
+        let contested = self.policy.on_conflict == OnConflict::Replace && row.is_some();
+        keys.extend(
+            held.filter(|held| held.slot && contested)
+                .map(|held| held.identity.slot.clone()),
+        );
+        keys
     }
-    keys.retain(|key| !held.contains(key));
-    keys
+
+    /// The other apps that have to do with these slots, where they are contested: holders and bidders.
+    fn rivals(&self, id: &AppId, claims: &Observed<ClaimHolders>) -> BTreeSet<AppId> {
+        let contested = self.policy.on_conflict == OnConflict::Replace;
+        let slots = claims
+            .present()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| contested && key.is_slot());
+        slots
+            .flat_map(|(_, claim)| [Some(&claim.app), claim.bid.as_ref().map(|bid| &bid.app)])
+            .flatten()
+            .filter(|app| *app != id)
+            .cloned()
+            .collect()
+    }
+
+    /// The claims a deployment of this row would take and does not hold yet, as far as they are known before
+    /// the planner made up a host name, and those of what AWS shows and memory does not know. The transaction that
+    /// takes them has the last word.
+    fn wanted_claims(
+        &self,
+        row: Option<&Row>,
+        memory: Option<&Memory>,
+        traces: Option<&Traces>,
+    ) -> Vec<ClaimKey> {
+        let accepted = memory
+            .and_then(|memory| memory.accepted.as_ref())
+            .map(|a| &a.blueprint.identity);
+        let held: Vec<ClaimKey> = memory
+            .and_then(|memory| memory.holding.as_ref())
+            .map_or_else(Vec::new, Holding::keys);
+        let mut keys = Vec::new();
+        for listed in traces.into_iter().flat_map(|traces| &traces.builds) {
+            let operation = listed.environment.get(OPERATION_ID_VARIABLE);
+            let operation = operation.and_then(|text| OperationId::parse(text));
+            if operation.is_some_and(|operation| memory.is_none_or(|memory| !memory.knows(&operation))) {
+                let identity =
+                    Identity::of_build(self.policy.scope, &self.policy.build_env, &listed.environment);
+                keys.extend(identity.iter().flat_map(Identity::keys));
+            }
+        }
+        if memory.is_none_or(|memory| memory.deployment.is_none()) {
+            for service in traces.into_iter().flat_map(|traces| &traces.services) {
+                keys.push(ClaimKey::resource(&service.name));
+                keys.extend(service.host_name.iter().map(ClaimKey::host));
+            }
+        }
+        if let Some(row) = row {
+            if let (Some(user), Some(app)) = (&row.user, &row.app) {
+                keys.push(ClaimKey::slot(self.policy.scope, user, app));
+            }
+            if let Some(host) = &row.host_name {
+                keys.push(ClaimKey::host(host));
+                keys.push(ClaimKey::resource(&ResourceName::for_host(host)));
+            } else if let Some(identity) = accepted {
+                keys.extend(identity.name_keys());
+            }
+        }
+        keys.sort();
+        keys.dedup();
+        keys.retain(|key| !held.contains(key));
+        keys
+    }
 }
 
 /// A read as an observation. A failure is logged here, once, because here it turns into `Unknown`.
@@ -192,7 +312,11 @@ fn claims_in(snapshot: &ClaimHolders, keys: &[ClaimKey]) -> ClaimHolders {
         .collect()
 }
 
-/// The time of a look, as the tag index records it.
-fn tag_look(at: Timestamp, services: Vec<crate::model::name::ResourceName>) -> TagLook {
-    TagLook { at, services }
+/// The services with one app's tag, as an index has them.
+pub fn tag_look(index: &TagIndex, id: &AppId) -> TagLook {
+    let services = index.by_app.get(id).into_iter().flatten();
+    TagLook {
+        at: index.at,
+        services: services.map(|service| service.name.clone()).collect(),
+    }
 }

@@ -64,15 +64,12 @@ impl Recorder {
         if let Some(Action::StartBuild { .. }) = &plan.action {
             note_start(&mut memory, outcome);
         }
-        if before == Some(&memory) && plan.release.is_empty() && !plan.forget {
-            return Ok(Recorded {
-                memory,
-                changed: false,
-                forgotten: false,
-            });
-        }
-        // An app that was never seen and of which nothing is known is not worth a record.
-        if before.is_none() && memory.accepted.is_none() && view.row.is_absent() {
+        let unchanged = before == Some(&memory) && plan.release.is_empty() && !plan.forget;
+        // Nothing was seen of it yet; or it was never seen and nothing is known of it.
+        let worthless = before.is_none()
+            && (memory == Memory::new(view.id.clone())
+                || memory.accepted.is_none() && memory.deployment.is_none() && view.row.is_absent());
+        if unchanged || worthless {
             return Ok(Recorded {
                 memory,
                 changed: false,
@@ -83,7 +80,15 @@ impl Recorder {
         memory.version = expected_version + 1;
         let (open_gate, take) = match &plan.action {
             Some(Action::Intend { operation, take, .. }) => (Some(operation.clone()), take.clone()),
-            Some(_) | None => (None, Vec::new()),
+            Some(Action::Adopt { take }) => (None, take.clone()),
+            Some(
+                Action::StartBuild { .. }
+                | Action::CloseGate { .. }
+                | Action::StopBuild { .. }
+                | Action::Bid { .. }
+                | Action::Scale { .. },
+            )
+            | None => (None, Vec::new()),
         };
         let write = Write {
             events: event(view, before, &memory, plan.decision.rule, now, view.entropy),

@@ -183,13 +183,11 @@ impl CodeBuild {
         }
         let mut builds = Vec::new();
         for id in ids {
-            match found.remove(id) {
-                Some(listed) => builds.extend(listed),
-                None => {
-                    let problem = format!("the answer says nothing of build {}", text::one_line(id, 200));
-                    return Err(Error::Unreadable { call, problem });
-                }
-            }
+            let Some(listed) = found.remove(id) else {
+                let problem = format!("the answer says nothing of build {}", text::one_line(id, 200));
+                return Err(Error::Unreadable { call, problem });
+            };
+            builds.extend(listed);
         }
         Ok(builds)
     }

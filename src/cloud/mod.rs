@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::model::blueprint::BuildRequest;
-use crate::model::claim::{Claim, ClaimKey};
+use crate::model::claim::{Bid, Claim, ClaimKey};
 use crate::model::history::Event;
 use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
@@ -69,6 +69,15 @@ pub trait StateStore: Send + Sync {
     async fn gate(&self, operation: &OperationId) -> Result<Option<Gate>>;
     /// Closes a gate unless a build holds it, and says how it then stands. `None`: there is no such item.
     async fn close_gate(&self, operation: &OperationId) -> Result<Option<Gate>>;
+    /// Writes `bid` onto a claim if `holder` has it and `over` is the bid that it carries, and says how it then
+    /// stands. `None`: nobody has it. Safe to repeat; the claim goes with whatever it carries when it is given back.
+    async fn bid(
+        &self,
+        slot: &ClaimKey,
+        holder: &AppId,
+        over: Option<&Bid>,
+        bid: &Bid,
+    ) -> Result<Option<Claim>>;
     /// Carries out all of `write`, or nothing of it.
     async fn write(&self, write: &Write) -> std::result::Result<(), WriteError>;
     /// The newest events of an app, newest first.

@@ -9,8 +9,8 @@ use super::rule::{Wrong, choice, duration, show};
 use super::section::Section;
 use super::{values, variable};
 use crate::model::backoff::Backoff;
-use crate::model::claim::Scope;
-use crate::model::policy::{BuildEnv, Timing};
+use crate::model::claim::{OnConflict, Scope};
+use crate::model::policy::{BuildEnv, Orphans, Timing};
 use crate::model::schedule::{CurfewAction, Schedule};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -20,10 +20,12 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(super) const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 const SCOPES: [(&str, Scope); 2] = [("user", Scope::User), ("user-app", Scope::UserApp)];
+const CONFLICTS: [(&str, OnConflict); 2] = [("refuse", OnConflict::Refuse), ("replace", OnConflict::Replace)];
 
 /// The part of the policy that `[policy]` holds.
 pub(super) struct Rules {
     pub scope: Scope,
+    pub on_conflict: OnConflict,
     pub keep_max: SignedDuration,
     pub max_attempts: u32,
     pub timing: Timing,
@@ -33,6 +35,7 @@ pub(super) fn rules(root: &mut Section<'_>) -> Rules {
     let mut section = root.section("policy");
     let rules = Rules {
         scope: section.or_default("scope", &choice(&SCOPES), "user"),
+        on_conflict: section.or_default("on_conflict", &choice(&CONFLICTS), "refuse"),
         keep_max: section.or_default(
             "keep_max",
             &duration(SignedDuration::from_mins(1), DAY * 90),
@@ -113,6 +116,25 @@ fn backoff(parent: &mut Section<'_>, key: &'static str, default: Backoff) -> Bac
     }
     section.finish();
     backoff
+}
+
+/// What `[orphans]` says.
+pub(super) fn orphans(root: &mut Section<'_>) -> Orphans {
+    let default = Orphans::DEFAULT;
+    let mut section = root.section("orphans");
+    let orphans = Orphans {
+        reap: section.boolean("reap", default.reap),
+        reap_after: delay(
+            &mut section,
+            "reap_after",
+            SignedDuration::from_mins(1),
+            LONGEST,
+            default.reap_after,
+        ),
+        per_sweep: section.integer("per_sweep", &(1..=1_000), default.per_sweep),
+    };
+    section.finish();
+    orphans
 }
 
 pub(super) fn build_env(root: &mut Section<'_>) -> BuildEnv {

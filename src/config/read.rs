@@ -48,6 +48,7 @@ fn all(mut root: Section<'_>) -> Config {
     let api = settings::api(root);
     let log = settings::log(root);
     let rules = policy::rules(root);
+    let orphans = policy::orphans(root);
     let build_env = policy::build_env(root);
     let (schedules, names) = policy::schedules(root);
     let catalogue = catalogue::apps(root, &names, &build_env);
@@ -57,9 +58,11 @@ fn all(mut root: Section<'_>) -> Config {
             catalogue,
             schedules,
             scope: rules.scope,
+            on_conflict: rules.on_conflict,
             keep_max: rules.keep_max,
             timing: rules.timing,
             max_attempts: rules.max_attempts,
+            orphans,
             build_env,
             state_table: tables.state.clone(),
         },

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::rule::show;
 use super::types::{Config, Role};
-use crate::model::claim::Scope;
+use crate::model::claim::{OnConflict, Scope};
 use crate::model::policy::CatalogueEntry;
 use crate::model::schedule::{CurfewAction, Schedule};
 
@@ -52,10 +52,14 @@ pub fn summary(config: &Config, now: Timestamp) -> String {
         ));
     }
     line(format!(
-        "scope      one instance for each {}",
+        "scope      one instance for each {}, {}",
         match config.policy.scope {
             Scope::User => "user",
             Scope::UserApp => "user and app",
+        },
+        match config.policy.on_conflict {
+            OnConflict::Refuse => "another is refused",
+            OnConflict::Replace => "the newest request replaces it",
         }
     ));
     for schedule in config.policy.schedules.values() {

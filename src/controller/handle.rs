@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::inventory::Stray;
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
 use crate::model::pause::Pauses;
@@ -51,6 +52,8 @@ pub struct Fleet {
     pub deletions: Deletions,
     /// What operators have paused.
     pub pauses: Pauses,
+    /// Apps that AWS shows and that nothing remembers.
+    pub strays: Vec<Stray>,
     /// Items of the state table that could not be read, by key, with the reason.
     pub unreadable: BTreeMap<String, String>,
 }

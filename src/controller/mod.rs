@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::cloud::Cloud;
 use crate::config::{AdmissionLimits, Intervals, LeaseSettings};
 use crate::executor::Executor;
-use crate::inventory::{Context, Inventory};
+use crate::inventory::{Context, Inventory, tag_look};
 use crate::metrics::Metrics;
 use crate::model::SignedDuration;
 use crate::model::backoff::Backoff;
@@ -39,6 +39,7 @@ use crate::model::memory::Memory;
 use crate::model::name::{AppId, Entropy};
 use crate::model::observed::{Observed, TagLook};
 use crate::model::policy::{Admission as Answer, Policy};
+use crate::model::row::Row;
 use crate::model::status::Phase;
 use crate::recorder::Recorder;
 use admission::Admission;
@@ -125,7 +126,7 @@ impl Controller {
             Keeper::new(settings, Entropy(name))
         });
         Arc::new(Self {
-            inventory: Inventory::new(cloud.clone(), clock.clone(), policy.scope),
+            inventory: Inventory::new(cloud.clone(), clock.clone(), Arc::clone(&policy)),
             executor: Executor::new(cloud.clone()),
             recorder: Recorder::new(cloud.state.clone()),
             queue: Queue::new(PASS_RETRY, metrics.queue.clone()),
@@ -215,14 +216,25 @@ impl Controller {
     }
 
     /// What a look is told besides what it observes.
-    fn context(&self, memory: Option<&Memory>) -> Context {
+    fn context(&self, id: &AppId, row: Option<&Row>, memory: Option<&Memory>) -> Context {
         let state = self.state();
         let tagged = memory.map_or(Observed::Unknown, |memory| tagged(&state, memory));
         let deletions = state.judgement.for_app(memory);
+        let traces = self.inventory.traces(id, row, memory, &state.builds, &state.tags);
+        let strays = if state.strays.apps.contains_key(id) {
+            // Two of them may want the same; which of them it is, the table tells.
+            Arc::default()
+        } else {
+            Arc::clone(&state.strays.claims)
+        };
+        let reap = state.reapable.contains(id);
         drop(state);
         Context {
             tagged,
             deletions,
+            traces,
+            strays,
+            reap,
             admission: Answer::Unasked,
             entropy: self.entropy(),
         }
@@ -260,11 +272,7 @@ fn tagged(state: &State, memory: &Memory) -> Observed<TagLook> {
         .blueprint()
         .and_then(|blueprint| state.tags.get(&blueprint.cluster))
         .map_or(Observed::Unknown, |index| {
-            let services = index.by_app.get(&memory.id).cloned().unwrap_or_default();
-            Observed::Present(TagLook {
-                at: index.at,
-                services,
-            })
+            Observed::Present(tag_look(index, &memory.id))
         })
 }
 

@@ -1,9 +1,11 @@
 //! The observing loop: sweeps, polls of the desired table, and glances at apps under way. It only ever wakes
 //! keys; nothing is done to an app here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -14,11 +16,13 @@ use super::handle::Fleet;
 use super::pass::{priority, wants_attention};
 use super::queue::Priority;
 use super::triggers::Tick;
-use crate::inventory::{Context, Sweep, SweepPlan};
+use crate::cloud::StateSnapshot;
+use crate::inventory::{ALL_BUILDS_BACK, BUILDS_BACK, BuildIndex, Context, Sweep, SweepPlan};
 use crate::model::lease::Held;
 use crate::model::memory::Memory;
-use crate::model::name::AppId;
-use crate::model::policy::Admission as Answer;
+use crate::model::name::{AppId, ProjectName};
+use crate::model::row::Row;
+use crate::model::schedule::later;
 use crate::planner;
 
 /// An app under way is looked at after this many glances even if nothing moved.
@@ -82,8 +86,15 @@ impl Controller {
                 held,
             }
         };
+        let acts = !plan.held.is_nothing();
+        if acts {
+            self.list_builds().await;
+        }
         match self.inventory.sweep(&plan).await {
             Ok(sweep) => {
+                if acts {
+                    self.list_all_builds_if_needed(&sweep).await;
+                }
                 self.take_in(&sweep, began);
                 self.metrics.sweeps.completed(sweep.rows_read_at, began.elapsed());
                 self.metrics
@@ -97,6 +108,54 @@ impl Controller {
             }
         }
         self.publish_gauges();
+    }
+
+    /// Lists the builds of every project that was not listed since this process began, or not for a while: a gate
+    /// keeps builds apart also where the table has forgotten them, but only a listing tells that they are there.
+    async fn list_builds(&self) {
+        let old = |index: &BuildIndex| self.inventory.is_old(index);
+        let wanted: Vec<ProjectName> = {
+            let state = self.state();
+            let projects = self.inventory.projects().into_iter();
+            projects
+                .filter(|project| state.builds.get(project).is_none_or(old))
+                .collect()
+        };
+        for project in wanted {
+            self.list_builds_of(&project, BUILDS_BACK).await;
+        }
+    }
+
+    async fn list_builds_of(&self, project: &ProjectName, back: SignedDuration) {
+        match self.inventory.list_builds(project, back).await {
+            Ok(index) => {
+                self.state().builds.insert(project.clone(), index);
+            }
+            Err(error) => {
+                tracing::warn!(%project, error = error.chain(), "could not list the builds");
+            }
+        }
+    }
+
+    /// A service of ours that nothing remembers and no recent build has made: how it came to be is worth a longer
+    /// look, once.
+    async fn list_all_builds_if_needed(&self, sweep: &Sweep) {
+        let needed = {
+            let mut state = self.state();
+            let mut tagged = sweep.tags.values().flat_map(|index| index.by_app.keys());
+            let needed = !state.listed_all
+                && tagged.any(|id| {
+                    !sweep.state.memories.contains_key(id)
+                        && !state.builds.values().any(|index| index.has(id))
+                });
+            state.listed_all |= needed;
+            needed
+        };
+        if needed {
+            for project in self.inventory.projects() {
+                self.list_builds_of(&project, ALL_BUILDS_BACK).await;
+            }
+        }
     }
 
     fn take_in(&self, sweep: &Sweep, began: Instant) {
@@ -128,8 +187,18 @@ impl Controller {
             for id in &gone {
                 state.note_read(began, id, None, None);
             }
+            let rows = &sweep.rows.rows;
+            state.strays = self.inventory.strays(
+                rows,
+                &sweep.state.memories,
+                &state.builds,
+                &state.tags,
+                sweep.rows_read_at,
+            );
+            state.fleet.strays = state.strays.apps.values().cloned().collect();
+            state.reapable = self.reapable(rows, &sweep.state);
             for id in &ids {
-                let row = sweep.rows.rows.get(id).cloned();
+                let row = rows.get(id).cloned();
                 state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
             }
             state.forget_noted_before(began);
@@ -148,13 +217,14 @@ impl Controller {
         }
         let now = self.clock.now();
         let held = self.held();
-        for id in sweep.ids().into_iter().filter(|id| held.has(id)) {
+        let mut ids = sweep.ids();
+        ids.extend(self.state().strays.apps.keys().cloned());
+        for id in ids.into_iter().filter(|id| held.has(id)) {
             let memory = sweep.state.memories.get(&id);
             let context = Context {
                 tagged: memory.map_or_else(Default::default, |memory| sweep.tagged(memory)),
                 deletions: judgement.for_app(memory),
-                admission: Answer::Unasked,
-                entropy: self.entropy(),
+                ..self.context(&id, sweep.rows.rows.get(&id), memory)
             };
             let view = sweep.view(&self.inventory, &id, context);
             let plan = planner::plan(&view, &self.policy, now);
@@ -164,6 +234,23 @@ impl Controller {
                 self.requeue(&id, plan.requeue, priority(&plan), now);
             }
         }
+    }
+
+    /// Orphans that are due, as many as may be begun with at once, those first that were found first.
+    fn reapable(&self, rows: &BTreeMap<AppId, Row>, state: &StateSnapshot) -> BTreeSet<AppId> {
+        let now = self.clock.now();
+        let orphans = self.policy.orphans;
+        let mut due: Vec<(Timestamp, &AppId)> = state
+            .memories
+            .values()
+            .filter(|memory| orphans.reap && !rows.contains_key(&memory.id))
+            .filter(|memory| memory.operation.is_none())
+            .filter_map(|memory| Some((memory.found.as_ref()?.since, &memory.id)))
+            .filter(|(since, _)| later(*since, orphans.reap_after) <= now)
+            .collect();
+        due.sort();
+        let most = usize::try_from(orphans.per_sweep).unwrap_or(usize::MAX);
+        due.into_iter().take(most).map(|(_, id)| id.clone()).collect()
     }
 
     /// Whether a sweep is due that no tick has brought, or one that somebody waits for.

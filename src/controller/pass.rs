@@ -31,7 +31,10 @@ impl Controller {
     pub(super) async fn pass(&self, id: &AppId) {
         let began = Instant::now();
         self.state().due.remove(id);
-        let mut view = self.inventory.look(id, |memory| self.context(memory)).await;
+        let mut view = self
+            .inventory
+            .look(id, |row, memory| self.context(id, row, memory))
+            .await;
         let now = self.clock.now();
         let plan = self.decide(&mut view, now);
         debug_assert_eq!(
@@ -61,9 +64,14 @@ impl Controller {
         let answer = match &plan.action {
             Some(Action::Intend { kind, class, .. }) => self.admission().ask(&view.id, *kind, *class, now),
             Some(Action::StartBuild { .. }) => self.admission().ask_to_send(now),
-            Some(Action::CloseGate { .. } | Action::StopBuild { .. } | Action::Scale { .. }) | None => {
-                return plan;
-            }
+            Some(
+                Action::Adopt { .. }
+                | Action::CloseGate { .. }
+                | Action::StopBuild { .. }
+                | Action::Bid { .. }
+                | Action::Scale { .. },
+            )
+            | None => return plan,
         };
         if answer == Answer::Granted {
             return plan;
@@ -126,6 +134,12 @@ impl Controller {
         }
         self.queue.forget(id);
         self.requeue(id, plan.requeue, priority, now);
+        // The next sweep would find it as well.
+        if let Some(Action::Bid { holder, .. }) = &plan.action
+            && self.held().has(holder)
+        {
+            self.queue.add(holder, Priority::Human);
+        }
         if plan.decision.rule == "RowGone" {
             self.state().sweep_wanted = true;
         }

@@ -1,15 +1,15 @@
 //! What the controller keeps in memory between passes. All of it can be lost: the tables and AWS have it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::deletions::Judgement;
 use super::handle::{AppSummary, Fleet};
-use crate::inventory::{Glance, TagIndex};
+use crate::inventory::{BuildIndex, Glance, Strays, TagIndex};
 use crate::model::memory::Memory;
-use crate::model::name::{AppId, ClusterName};
+use crate::model::name::{AppId, ClusterName, ProjectName};
 use crate::model::row::Row;
 
 /// What the controller keeps in memory.
@@ -23,6 +23,15 @@ pub(super) struct State {
     pub(super) judgement: Judgement,
     /// Services by tag, from the last complete listing of each cluster.
     pub(super) tags: BTreeMap<ClusterName, TagIndex>,
+    /// Builds by project, from the last complete listing of each since this process began, or since it saw that the
+    /// state table went back in time.
+    pub(super) builds: BTreeMap<ProjectName, BuildIndex>,
+    /// Whether builds were listed as far back as CodeBuild remembers.
+    pub(super) listed_all: bool,
+    /// Apps that AWS shows and that nothing remembers.
+    pub(super) strays: Strays,
+    /// Orphans that may be begun with in this sweep.
+    pub(super) reapable: BTreeSet<AppId>,
     /// Apps under way, with what the last glance saw of them.
     pub(super) under_way: BTreeMap<AppId, Option<Glance>>,
     /// When apps are due for a pass, by wall time.
@@ -55,9 +64,35 @@ impl State {
     /// Takes note of what a reading of everything that began then has of an app. What a pass noted since is newer,
     /// above all where the reading has nothing: that has no version to go by.
     pub(super) fn note_read(&mut self, began: Instant, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
-        if self.noted.get(id).is_none_or(|at| *at < began) {
-            self.take_in(id, row, memory);
+        if self.noted.get(id).is_some_and(|at| *at >= began) {
+            return;
         }
+        let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
+        let went_back = known.is_some_and(|known| match &memory {
+            Some(read) => read.version < known.version,
+            // One that was over may be forgotten at any time.
+            None => known.over_since.is_none(),
+        });
+        if went_back {
+            self.state_table_went_back(id);
+        }
+        self.take_in(id, row, memory);
+    }
+
+    /// A reading of everything shows less than was known before it began: the state table was lost or restored from a
+    /// backup. What it does not know now, AWS has to be asked for again.
+    fn state_table_went_back(&mut self, id: &AppId) {
+        if !self.builds.is_empty() {
+            tracing::error!(
+                app = %id.as_str().escape_debug(),
+                "the state table knows less than it did: it was lost or restored; builds and services are listed \
+                 anew, and tell what there is"
+            );
+        }
+        self.builds.clear();
+        self.listed_all = false;
+        self.sweep_wanted = true;
+        self.fleet.apps.remove(id);
     }
 
     /// Forgets when passes noted what, as far as it lies before the beginning of the last reading.
@@ -67,6 +102,9 @@ impl State {
 
     /// A memory older than the one known is not news.
     fn take_in(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
+        if memory.is_some() {
+            self.strays.remembered(id);
+        }
         let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
         let memory = match (memory, known) {
             (Some(new), Some(old)) if new.version < old.version => Some(old.clone()),

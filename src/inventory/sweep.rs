@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{Inventory, claims_in, is_steady, tag_look, wanted_claims};
+use super::traces::by_app;
+use super::{Inventory, claims_in, is_steady, tag_look, with_strays};
 use crate::cloud::{self, Rows, StateSnapshot};
 use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, ResourceName};
-use crate::model::observed::{Build, Gate, Observed, Probe, Service, TagLook, TargetGroup};
+use crate::model::observed::{
+    Build, Gate, Observed, Probe, Rival, Service, TagLook, TaggedService, TargetGroup,
+};
 use crate::planner::AppView;
 
 /// What one sweep found.
@@ -34,7 +37,7 @@ pub struct TagIndex {
     /// When the listing began.
     pub at: Timestamp,
     /// Names by tag.
-    pub by_app: BTreeMap<AppId, Vec<ResourceName>>,
+    pub by_app: BTreeMap<AppId, Vec<TaggedService>>,
 }
 
 /// What the controller wants of a sweep beyond the batches.
@@ -113,6 +116,14 @@ impl Inventory {
         observed: &mut Batches,
     ) -> BTreeMap<ClusterName, TagIndex> {
         let mut names: BTreeMap<ClusterName, BTreeSet<ResourceName>> = BTreeMap::new();
+        if !plan.held.is_nothing() {
+            // Also where nothing of ours is known to be: what is there may have been forgotten.
+            names.extend(
+                self.clusters()
+                    .into_iter()
+                    .map(|cluster| (cluster, BTreeSet::new())),
+            );
+        }
         for memory in plan.ours(state) {
             let Some(blueprint) = memory.blueprint() else {
                 continue;
@@ -137,12 +148,7 @@ impl Inventory {
             let seen = self.cloud.services.look(&cluster, &wanted).await;
             let complete = listed.is_some() && seen.values().all(|service| !service.is_unknown());
             if complete {
-                let mut by_app: BTreeMap<AppId, Vec<ResourceName>> = BTreeMap::new();
-                for service in seen.values().filter_map(Observed::present) {
-                    if let Some(app) = &service.instance_id {
-                        by_app.entry(app.clone()).or_default().push(service.name.clone());
-                    }
-                }
+                let by_app = by_app(&cluster, seen.values().filter_map(Observed::present));
                 tags.insert(cluster.clone(), TagIndex { at, by_app });
             }
             for (name, service) in seen {
@@ -244,20 +250,30 @@ impl Sweep {
     pub fn view(&self, inventory: &Inventory, id: &AppId, context: super::Context) -> AppView {
         let row = self.rows.rows.get(id).cloned();
         let memory = self.state.memories.get(id);
-        let keys = wanted_claims(row.as_ref(), memory, inventory.scope);
+        let keys = inventory.claims_that_matter(row.as_ref(), memory, context.traces.present());
+        let claims = with_strays(
+            Observed::Present(claims_in(&self.state.claims, &keys)),
+            &keys,
+            &context.strays,
+        );
+        let rivals = inventory.rivals(id, &claims).into_iter();
+        let tagged_service = context
+            .traces
+            .present()
+            .and_then(|traces| traces.services.first());
         let operation = memory.and_then(Memory::in_flight);
         let blueprint = memory.and_then(Memory::blueprint);
-        let service = blueprint
-            .and_then(|b| {
-                self.observed
-                    .services
-                    .get(&(b.cluster.clone(), b.service().clone()))
-            })
+        let place = blueprint
+            .map(|blueprint| (blueprint.cluster.clone(), blueprint.service().clone()))
+            .or_else(|| tagged_service.map(|tagged| (tagged.cluster.clone(), tagged.name.clone())));
+        let service = place
+            .and_then(|place| self.observed.services.get(&place))
             .cloned()
             .unwrap_or_default();
         AppView {
             id: id.clone(),
-            claims: Observed::Present(claims_in(&self.state.claims, &keys)),
+            rivals: rivals.map(|id| (id.clone(), self.rival(&id))).collect(),
+            claims,
             gate: operation.map_or(Observed::Unknown, |o| self.state.gates.get(&o.id).cloned().into()),
             build: memory
                 .and_then(|memory| build_of(memory, &self.state))
@@ -273,10 +289,25 @@ impl Sweep {
             tagged: context.tagged,
             paused: self.state.pauses.of(id),
             deletions: context.deletions,
+            traces: context.traces,
+            reap: context.reap,
             admission: context.admission,
             entropy: context.entropy,
             row: row.into(),
             memory: memory.cloned().into(),
+        }
+    }
+
+    fn rival(&self, id: &AppId) -> Rival {
+        let unreadable = self.state.unreadable.contains_key(&format!("app#{id}"));
+        Rival {
+            row: self.rows.rows.get(id).cloned().into(),
+            memory: if unreadable {
+                Observed::Unknown
+            } else {
+                self.state.memories.get(id).cloned().into()
+            },
+            paused: self.state.pauses.of(id),
         }
     }
 
@@ -286,10 +317,7 @@ impl Sweep {
             return Observed::Unknown;
         };
         match self.tags.get(&blueprint.cluster) {
-            Some(index) => {
-                let services = index.by_app.get(&memory.id).cloned().unwrap_or_default();
-                Observed::Present(tag_look(index.at, services))
-            }
+            Some(index) => Observed::Present(tag_look(index, &memory.id)),
             None => Observed::Unknown,
         }
     }

@@ -1,11 +1,13 @@
 //! Claims: the items whose existence makes a slot, a host name or a resource name somebody's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::name::{AppId, AppName, HostName, ResourceName, User};
+use super::policy::BuildEnv;
 
 /// What "one instance per user" counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,17 @@ pub enum Scope {
     User,
     /// One live instance for a user and app.
     UserApp,
+}
+
+/// What becomes of a request for a slot that another app holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnConflict {
+    /// It is refused; the holder stays.
+    #[default]
+    Refuse,
+    /// The newest request wins: the holder is destroyed and makes room.
+    Replace,
 }
 
 /// The key of a claim in the state table: `slot#…`, `host#…` or `name#…`.
@@ -78,6 +91,20 @@ pub struct Claim {
     pub app: AppId,
     /// Since when.
     pub since: Timestamp,
+    /// The newest request that asks for it, of another app. Only slots are asked for, and only where the
+    /// policy is to replace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Bid>,
+}
+
+/// An app's request as it competes for a slot. The greater one wins: the newer, and of two that are equally old
+/// that of the greater id. Both sides compare times that are stored, so clocks that differ can't make both win.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Bid {
+    /// The request's time.
+    pub at: Timestamp,
+    /// The app.
+    pub app: AppId,
 }
 
 /// The identity an app claims together: its slot, host name and resource name.
@@ -108,6 +135,26 @@ impl Identity {
             resource_name,
             slot,
         }
+    }
+
+    /// The identity that a build of ours was given, if its environment tells all of it.
+    pub fn of_build(scope: Scope, names: &BuildEnv, environment: &BTreeMap<String, String>) -> Option<Self> {
+        let text = |name: &String| environment.get(name).map(String::as_str);
+        let user = User::parse(text(&names.user_id)?).ok()?;
+        let app = AppName::new(text(&names.app)?);
+        let host_name = HostName::parse(text(&names.host_name)?).ok()?;
+        let resource_name = ResourceName::existing(text(&names.resource_name)?)?;
+        Some(Self {
+            resource_name,
+            ..Self::new(scope, user, app, host_name)
+        })
+    }
+
+    /// Every claim it stands for.
+    pub fn keys(&self) -> Vec<ClaimKey> {
+        let mut keys = self.name_keys().to_vec();
+        keys.push(self.slot.clone());
+        keys
     }
 
     /// The claims on names, which last until the row is gone too.

@@ -71,6 +71,14 @@ impl Held {
         }
     }
 
+    /// Whether there is none at all.
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Held::All => false,
+            Held::Shards { held, .. } => held.is_empty(),
+        }
+    }
+
     /// The part of `whole` that falls to the held shards. The parts of all shards add up to `whole`, and no
     /// two differ by more than one.
     pub fn share(&self, whole: u32) -> u32 {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::blueprint::{Blueprint, BuildKind, BuildRequest};
-use super::claim::{ClaimKey, Identity};
+use super::claim::{Bid, ClaimKey, Identity};
 use super::name::{AppId, BuildId, OperationId};
 use super::observed::{BuildFailure, StoppedTask};
 use super::row::{Desired, Problem};
@@ -38,6 +38,13 @@ pub struct Memory {
     /// The current or last operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
+    /// Operations before that one: what a listing of builds shows beyond them, this memory does not know of. Not
+    /// there in a record of an older binary, which is taken to know all there was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<Past>,
+    /// That it was found in AWS while nothing asked for it and nothing remembered it: an orphan, until it has a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
     /// Failures in a row, of one kind of build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,
@@ -76,6 +83,29 @@ pub struct Memory {
     pub status: Status,
 }
 
+/// Operations that are over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// All up to this one were known, and are not listed one by one any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<OperationId>,
+    /// Those since then, oldest first, at most [`PAST_MAX`].
+    pub operations: Vec<OperationId>,
+}
+
+/// How many earlier operations are remembered one by one: of a destroy that is tried again every hour, more than
+/// the longest life of a build.
+pub const PAST_MAX: usize = 64;
+
+/// An app of which AWS was the first to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// When it was found.
+    pub since: Timestamp,
+}
+
 /// The latest change of what is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,16 +130,19 @@ pub struct RowGone {
     pub confirmed: bool,
 }
 
-/// A stop by time: the end of the day, an expiry, a lifetime.
+/// A stop by time, or for another app's sake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stop {
     /// When it was due.
     pub due: Timestamp,
-    /// The rule: `Curfew`, `ExpiresAt` or `MaxLifetime`.
+    /// The rule: `Curfew`, `ExpiresAt`, `MaxLifetime` or `Superseded`.
     pub rule: String,
     /// What the app may be at most from then on.
     pub at_most: Desired,
+    /// The newer request that it makes room for, where that is the rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Bid>,
 }
 
 /// A spec that passed every check.
@@ -134,6 +167,16 @@ pub struct Accepted {
     /// Its hard end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+}
+
+impl Accepted {
+    /// The request as it competes for a slot.
+    pub fn bid(&self, app: &AppId) -> Bid {
+        Bid {
+            at: self.request.at,
+            app: app.clone(),
+        }
+    }
 }
 
 /// Claims this app holds.
@@ -262,6 +305,8 @@ impl Memory {
             holding: None,
             deployment: None,
             operation: None,
+            past: Some(Past::default()),
+            found: None,
             failures: None,
             refused_since: None,
             row_gone: None,
@@ -280,6 +325,36 @@ impl Memory {
     /// The operation that is not settled, if there is one.
     pub fn in_flight(&self) -> Option<&Operation> {
         self.operation.as_ref().filter(|operation| operation.in_flight())
+    }
+
+    /// Whether an operation is one of those that are remembered.
+    pub fn knows(&self, operation: &OperationId) -> bool {
+        let Some(past) = &self.past else { return true };
+        let current = self
+            .operation
+            .as_ref()
+            .is_some_and(|known| known.id == *operation);
+        let long_ago = past.up_to.as_ref().is_some_and(|last| operation <= last);
+        current || long_ago || past.operations.contains(operation)
+    }
+
+    /// Remembers an operation as one of the past.
+    pub fn leave_behind(&mut self, operation: OperationId) {
+        let Some(past) = &mut self.past else {
+            // A record of an older binary: whatever came before this one was known too.
+            self.past = Some(Past {
+                up_to: Some(operation),
+                operations: Vec::new(),
+            });
+            return;
+        };
+        if !past.operations.contains(&operation) {
+            past.operations.push(operation);
+        }
+        while past.operations.len() > PAST_MAX {
+            let oldest = past.operations.remove(0);
+            past.up_to = past.up_to.take().max(Some(oldest));
+        }
     }
 
     /// The blueprint whose service is to be looked at: of the operation in flight, else of the deployment.

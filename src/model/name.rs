@@ -181,6 +181,13 @@ impl ResourceName {
     /// The limit that load balancers and target groups set.
     pub const CHARS_MAX: usize = 32;
 
+    /// A name that something else has chosen: of a service that is there already.
+    pub fn existing(text: &str) -> Option<Self> {
+        // ECS: up to 255 letters, digits, underscores and hyphens.
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        ((1..=255).contains(&text.len()) && text.chars().all(good)).then(|| Self(text.to_owned()))
+    }
+
     /// The resource name of a host: its slug cut to fit, then eight hex digits of its SHA-256.
     pub fn for_host(host: &HostName) -> Self {
         let digest = Sha256::digest(host.as_str().as_bytes());
@@ -194,6 +201,11 @@ impl ResourceName {
 }
 
 impl OperationId {
+    /// An id as a build's environment has it; `None`: it is none of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        ulid::Ulid::from_string(text).ok().map(|_| Self(text.to_owned()))
+    }
+
     /// A fresh id that sorts by `now`.
     pub fn generate(entropy: Entropy, now: Timestamp) -> Self {
         Self(ulid_at(entropy, now))

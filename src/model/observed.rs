@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::name::{AppId, BuildId, HostName, ResourceName};
+use super::memory::Memory;
+use super::name::{AppId, BuildId, ClusterName, HostName, ResourceName};
+use super::pause::Paused;
+use super::row::Row;
 
 /// The three answers a look can have. Only `Absent` says that a thing is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +85,26 @@ pub struct ListedBuild {
     pub environment: BTreeMap<String, String>,
 }
 
+/// What AWS shows of one app, whatever is remembered of it: from listings, so it may be old.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// Its builds, newest first, with no more of their environments than we give to builds.
+    pub builds: Vec<ListedBuild>,
+    /// Services that carry its tag.
+    pub services: Vec<TaggedService>,
+}
+
+/// A service that carries our tags, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaggedService {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its name.
+    pub name: ResourceName,
+    /// The host name in its tag.
+    pub host_name: Option<HostName>,
+}
+
 /// Whether a build goes on, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildState {
@@ -104,6 +127,26 @@ pub struct BuildFailure {
     /// The first context message of that phase, cut to a readable length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+}
+
+impl Build {
+    /// Whether it is seen beyond the phase of its gate, and so must have passed it, whatever the gate's item says.
+    /// After the table was restored from a backup, a gate can be open that a build has passed.
+    pub fn is_beyond_its_gate(&self) -> bool {
+        match &self.state {
+            BuildState::Running => is_beyond(&self.phase),
+            BuildState::Succeeded => true,
+            BuildState::Failed(failure) => failure.phase.as_deref().is_some_and(is_beyond),
+        }
+    }
+}
+
+/// Whether a phase of CodeBuild's comes after PRE_BUILD, in which the gate is asked.
+fn is_beyond(phase: &str) -> bool {
+    matches!(
+        phase,
+        "BUILD" | "POST_BUILD" | "UPLOAD_ARTIFACTS" | "FINALIZING" | "COMPLETED"
+    )
 }
 
 impl BuildFailure {
@@ -206,6 +249,17 @@ pub struct TagLook {
     pub at: Timestamp,
     /// Names of the services tagged with the app's id that are not INACTIVE.
     pub services: Vec<ResourceName>,
+}
+
+/// Another app that holds or wants the slot of the app looked at, as far as that matters to who gets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rival {
+    /// Its row.
+    pub row: Observed<Row>,
+    /// What is remembered of it.
+    pub memory: Observed<Memory>,
+    /// The pause that concerns it.
+    pub paused: Observed<Paused>,
 }
 
 /// Who holds the claims an app wants, by claim key; a key that is missing is free.

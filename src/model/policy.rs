@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
-use super::claim::Scope;
+use super::claim::{OnConflict, Scope};
 use super::name::{AppName, ClusterName, ProjectName};
 use super::schedule::Schedule;
 
@@ -19,16 +19,40 @@ pub struct Policy {
     pub schedules: BTreeMap<String, Schedule>,
     /// What "one instance per user" counts.
     pub scope: Scope,
+    /// What becomes of a request for a slot that is taken.
+    pub on_conflict: OnConflict,
     /// How long a `keepUntil` may put off the end of the day, from the request on.
     pub keep_max: SignedDuration,
     /// Delays and patience.
     pub timing: Timing,
     /// After how many failed deployments in a row an app stalls.
     pub max_attempts: u32,
+    /// What becomes of apps that AWS shows and that nothing asks for.
+    pub orphans: Orphans,
     /// Names of the build's environment variables.
     pub build_env: BuildEnv,
     /// The state table, which a build is told because its gate is there.
     pub state_table: String,
+}
+
+/// What becomes of orphans: apps that AWS shows, that no row asks for and that nothing remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orphans {
+    /// Whether they are destroyed at all. If not, they are listed until a person deals with them.
+    pub reap: bool,
+    /// How long they are left alone after they were found.
+    pub reap_after: SignedDuration,
+    /// How many of them may be begun with in one sweep.
+    pub per_sweep: u32,
+}
+
+impl Orphans {
+    /// Listed, and left to people.
+    pub const DEFAULT: Orphans = Orphans {
+        reap: false,
+        reap_after: SignedDuration::from_hours(24),
+        per_sweep: 5,
+    };
 }
 
 /// One app that can be asked for.

@@ -1,11 +1,12 @@
 //! Is a deployment needed, and may it begin? Refusals, stalls and claims are decided here.
 
+use super::contest;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::{self, Intake};
 use super::plan::{Class, Requeue};
 use crate::model::blueprint::{Blueprint, BuildKind};
-use crate::model::claim::{Claim, ClaimKey, Identity};
+use crate::model::claim::{Claim, ClaimKey, Identity, OnConflict};
 use crate::model::memory::Accepted;
 use crate::model::observed::Observed;
 use crate::model::row::quoted;
@@ -76,7 +77,9 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
     let identity = &accepted.blueprint.identity;
     let mut wanted = identity.name_keys().to_vec();
     wanted.push(identity.slot.clone());
-    if !holds_all(draft, identity) {
+    // Where slots are contested, the claims also say whether one that is held is lost.
+    let contested = draft.policy.on_conflict == OnConflict::Replace;
+    if contested || !holds_all(draft, identity) {
         match &draft.view.claims {
             Observed::Unknown => {
                 return Step::blind(
@@ -91,7 +94,8 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
                     .filter_map(|key| Some((key, holders.get(key)?)))
                     .find(|(_, claim)| claim.app != draft.view.id);
                 if let Some((key, claim)) = taken {
-                    return refuse(draft, identity, intake, key, claim);
+                    return contest::enter(draft, accepted, key, claim)
+                        .unwrap_or_else(|| refuse(draft, identity, intake, key, claim));
                 }
             }
         }

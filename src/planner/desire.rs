@@ -1,9 +1,10 @@
-//! What is *effectively* wanted: the least of what the row asks, its expiry, the end of its day and its
-//! deletion allow. Level-based: a boundary that passed while nobody looked still counts.
+//! What is *effectively* wanted: the least of what the row asks, its expiry, the end of its day, a newer request
+//! for its slot and its deletion allow. Level-based: a boundary that passed while nobody looked still counts.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::contest::{self, SUPERSEDED};
 use super::draft::{Draft, minute};
 use crate::model::memory::{Accepted, Stop};
 use crate::model::policy::Deletions;
@@ -29,23 +30,32 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         return Wish {
             level: Desired::Destroyed,
             may_start: false,
-            rule: if draft.view.row.is_absent() {
+            rule: if draft.memory.found.is_some() && draft.view.row.is_absent() {
+                "Orphan"
+            } else if draft.view.row.is_absent() {
                 "RowDeleted"
             } else {
                 "NeverAccepted"
             },
-            because: "Nothing was ever accepted for this app.".to_owned(),
+            because: if draft.memory.found.is_some() && draft.view.row.is_absent() {
+                "It was found in AWS, and nothing asks for it.".to_owned()
+            } else {
+                "Nothing was ever accepted for this app.".to_owned()
+            },
             next: None,
         };
     };
     let times = Times::of(draft, &accepted, accepted.request.at);
-    if let Some(stop) = times.due.filter(|stop| stop.at_most < accepted.desired) {
-        let lower = draft
+    for stop in [times.due, contest::outbid(draft, &accepted)]
+        .into_iter()
+        .flatten()
+    {
+        let lowest = draft
             .memory
             .stop
             .as_ref()
-            .is_none_or(|old| stop.at_most < old.at_most);
-        if lower {
+            .map_or(accepted.desired, |old| old.at_most.min(accepted.desired));
+        if stop.at_most < lowest {
             draft.memory.stop = Some(stop);
         }
     }
@@ -85,6 +95,7 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
 fn explain(stop: &Stop) -> (&'static str, String) {
     let due = minute(stop.due);
     match stop.rule.as_str() {
+        SUPERSEDED => (SUPERSEDED, contest::lost(stop)),
         "ExpiresAt" => ("ExpiresAt", format!("It expired at {due}.")),
         "MaxLifetime" => ("MaxLifetime", format!("Its longest lifetime ended at {due}.")),
         _ => (
@@ -155,6 +166,7 @@ impl Times {
                 due: at,
                 rule: rule.to_owned(),
                 at_most,
+                by: None,
             };
             if at <= now {
                 if due.as_ref().is_none_or(|old| stop.at_most < old.at_most) {

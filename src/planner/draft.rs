@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::plan::{Action, AppView, Class, Requeue};
+use super::recall;
 use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::claim::ClaimKey;
 use crate::model::memory::{Failures, Memory, Operation};
@@ -172,7 +173,21 @@ impl Draft<'_> {
             return Step::wait(phase, "WaitingForBuildSlot", message, Requeue::At(*until))
                 .because("Admission");
         }
+        if self.view.traces.is_unknown() {
+            let message = "Builds have not been listed yet; nothing is started until it is known what runs.";
+            return Step::wait(phase, "WaitingForListing", message, Requeue::Progress).because("Recovery");
+        }
+        if let Some(build) = recall::running_elsewhere(self) {
+            let message = format!(
+                "Build {build} works on this app under an operation that is not remembered; nothing else is started \
+                 until it has ended."
+            );
+            return Step::wait(phase, "ForeignBuild", message, Requeue::Progress).because("Recovery");
+        }
         let id = OperationId::generate(self.view.entropy, self.now);
+        if let Some(last) = self.memory.operation.take() {
+            self.memory.leave_behind(last.id);
+        }
         let request = blueprint.request(kind, &id);
         self.memory.operation = Some(Operation {
             id: id.clone(),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::draft::{Draft, minute};
+use super::recall;
 use crate::model::blueprint::Blueprint;
 use crate::model::claim::Identity;
 use crate::model::memory::{Accepted, Refusal, Request, RowGone};
-use crate::model::name::{HostName, ResourceName};
-use crate::model::observed::Observed;
+use crate::model::name::{HostName, ResourceName, User};
+use crate::model::observed::{Observed, Service};
 use crate::model::policy::{CatalogueEntry, Policy, STATE_TABLE_VARIABLE};
 use crate::model::row::{Desired, Problem, Row, digest, quoted};
 use crate::model::schedule::later;
@@ -40,6 +41,7 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
         draft.memory.request = None;
     }
     draft.memory.over_since = None;
+    draft.memory.found = None;
     let request = note_request(draft, row);
 
     let mut intake = Intake {
@@ -176,7 +178,7 @@ fn accept(draft: &Draft<'_>, row: &Row, request: Request) -> Result<Accepted, Ve
         return Err(problems);
     };
     let host = host_name(draft, row, entry);
-    let identity = Identity::new(draft.policy.scope, user.clone(), entry.name.clone(), host);
+    let identity = identity(draft, user.clone(), entry, host);
     Ok(Accepted {
         request,
         desired,
@@ -293,13 +295,42 @@ fn host_name(draft: &Draft<'_>, row: &Row, entry: &CatalogueEntry) -> HostName {
         .accepted
         .as_ref()
         .map(|accepted| &accepted.blueprint.identity);
-    held.into_iter()
+    let known = held
+        .into_iter()
         .chain(accepted)
         .find(|identity| identity.app == entry.name && Some(&identity.user) == row.user.as_ref())
-        .map_or_else(
-            || HostName::generate(draft.view.entropy, &entry.name, &entry.domain),
-            |identity| identity.host_name.clone(),
-        )
+        .map(|identity| identity.host_name.clone());
+    known
+        .or_else(|| recall::host_name(draft, row.user.as_ref(), entry))
+        .unwrap_or_else(|| HostName::generate(draft.view.entropy, &entry.name, &entry.domain))
+}
+
+/// The identity that a row asks for. What is there already keeps the name that it has in AWS, which another tool
+/// may have given it.
+fn identity(draft: &Draft<'_>, user: User, entry: &CatalogueEntry, host: HostName) -> Identity {
+    let made = Identity::new(draft.policy.scope, user, entry.name.clone(), host);
+    let held = draft.memory.holding.as_ref().map(|holding| &holding.identity);
+    match held.filter(|held| held.host_name == made.host_name) {
+        Some(held) => Identity {
+            resource_name: held.resource_name.clone(),
+            ..made
+        },
+        None => made,
+    }
+}
+
+/// What the row asks for, as realised by a service that carries the app's tag and whose host name is told by that
+/// or by the row. `None`: that can't be told.
+pub(super) fn blueprint_of_service(draft: &Draft<'_>, service: &Service) -> Option<Blueprint> {
+    let row = draft.view.row.present()?;
+    let entry = draft.policy.catalogue.get(row.app.as_ref()?)?;
+    let host = service.host_name.clone().or_else(|| row.host_name.clone())?;
+    let identity = Identity {
+        resource_name: service.name.clone(),
+        ..Identity::new(draft.policy.scope, row.user.clone()?, entry.name.clone(), host)
+    };
+    let values = check_parameters(entry, &row.parameters, &mut Vec::new());
+    Some(blueprint(draft, identity, entry, &row.parameters, values))
 }
 
 /// Makes up another host name for a spec whose made-up one turned out to be somebody's.
@@ -312,12 +343,8 @@ pub(super) fn rename(draft: &mut Draft<'_>) {
         return;
     };
     let host = HostName::generate(draft.view.entropy, &entry.name, &entry.domain);
-    let identity = Identity::new(
-        draft.policy.scope,
-        identity.user.clone(),
-        identity.app.clone(),
-        host,
-    );
+    let user = identity.user.clone();
+    let identity = Identity::new(draft.policy.scope, user, entry.name.clone(), host);
     let given = match &draft.view.row {
         Observed::Present(row) => row.parameters.clone(),
         Observed::Absent | Observed::Unknown => return,
@@ -341,6 +368,17 @@ fn blueprint(
     // deployment, and does not rebuild a whole fleet at once.
     let spec_hash = digest(&(&identity.user, &identity.app, &identity.host_name, given));
     let environment = environment(draft.policy, draft, &identity, &spec_hash, values);
+    frozen(entry, draft.policy, identity, spec_hash, environment)
+}
+
+/// A deployment by a catalogue entry, with everything that a build is told.
+pub(super) fn frozen(
+    entry: &CatalogueEntry,
+    policy: &Policy,
+    identity: Identity,
+    spec_hash: String,
+    environment: BTreeMap<String, String>,
+) -> Blueprint {
     let (host, resource): (&HostName, &ResourceName) = (&identity.host_name, &identity.resource_name);
     let url = entry.url.fill(host.as_str(), resource.as_str());
     Blueprint {
@@ -355,7 +393,7 @@ fn blueprint(
             .map(|t| t.fill(host.as_str(), resource.as_str())),
         health_url: format!("{}{}", url.trim_end_matches('/'), entry.health_path),
         url,
-        action_variable: draft.policy.build_env.action.clone(),
+        action_variable: policy.build_env.action.clone(),
         environment,
         build_timeout_minutes: entry.build_timeout_minutes,
         queue_timeout_minutes: entry.queue_timeout_minutes,

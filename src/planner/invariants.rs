@@ -1,9 +1,12 @@
 //! What holds of every plan, whatever the view: checked by tests and simulation after each decision.
 
+use super::contest::SUPERSEDED;
 use super::plan::{Action, AppView, Plan};
 use crate::model::blueprint::BuildKind;
+use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::{Ending, Memory, Operation};
-use crate::model::observed::{BuildState, Gate, Observed};
+use crate::model::name::AppId;
+use crate::model::observed::{Build, BuildState, Gate, Observed};
 use crate::model::policy::Deletions;
 
 /// Every rule that `plan` breaks.
@@ -19,6 +22,7 @@ pub fn violations(view: &AppView, plan: &Plan) -> Vec<String> {
     check_blindness(view, plan, &mut rule);
     check_action(view, plan, old, &mut rule);
     check_giving_back(view, plan, old, &mut rule);
+    check_superseded(view, plan, old, &mut rule);
     if let (Some(operation), Some(new)) = (&old.operation, &plan.memory.operation)
         && operation.id == new.id
     {
@@ -52,7 +56,14 @@ fn is_proven(view: &AppView, outcome: &Ending, operation: &Operation) -> bool {
     match outcome {
         Ending::Abandoned | Ending::NeverRan(_) => view.gate == Observed::Present(Gate::Closed),
         Ending::Succeeded | Ending::Failed(_) => {
-            ended && matches!(view.gate, Observed::Present(Gate::Held(_)) | Observed::Absent)
+            let beyond = view.build.present().is_some_and(Build::is_beyond_its_gate);
+            ended
+                && match &view.gate {
+                    Observed::Present(Gate::Held(_)) | Observed::Absent => true,
+                    // Its gate's item went back in time, or its buildspec does not ask.
+                    Observed::Present(Gate::Closed) => beyond,
+                    Observed::Present(Gate::Open) | Observed::Unknown => false,
+                }
         }
         Ending::Lost => match &view.gate {
             Observed::Present(Gate::Held(_)) => view.build.is_absent(),
@@ -113,6 +124,18 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
                 rule(old.deployment.is_some(), "only what may be there is destroyed");
             }
         }
+        Some(Action::Adopt { take }) => {
+            rule(
+                unsettled.is_none(),
+                "nothing is taken over while a build is in flight",
+            );
+            let holding = plan.memory.holding.as_ref();
+            let takes = holding.is_some_and(|h| h.slot && h.keys().iter().all(|key| take.contains(key)));
+            rule(
+                takes && plan.memory.deployment.is_some(),
+                "what is taken over is remembered with its slot and its names",
+            );
+        }
         Some(Action::StartBuild { request }) => {
             rule(
                 view.gate == Observed::Present(Gate::Open),
@@ -142,16 +165,94 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
                 "only the gate in flight is closed",
             );
         }
+        Some(Action::Bid {
+            slot,
+            holder,
+            over,
+            bid,
+        }) => check_bid(view, plan, (slot, holder), over.as_ref(), bid, rule),
         Some(Action::StopBuild { .. }) => {
             let ended = plan.memory.in_flight().is_none();
-            let held = matches!(view.gate, Observed::Present(Gate::Held(_)) | Observed::Absent);
+            // Its gate is closed to it, or it has passed, whatever the gate's item says, and overran.
+            let known = match &view.gate {
+                Observed::Present(Gate::Held(_) | Gate::Closed) | Observed::Absent => true,
+                Observed::Present(Gate::Open) => view.build.present().is_some_and(Build::is_beyond_its_gate),
+                Observed::Unknown => false,
+            };
             rule(
-                ended || held,
+                ended || known,
                 "a build is stopped when it can do nothing, or has overrun",
             );
         }
         None => {}
     }
+}
+
+/// A bid is newer than the request of whoever has the slot, and says what its app asks for now.
+fn check_bid(
+    view: &AppView,
+    plan: &Plan,
+    (slot, holder): (&ClaimKey, &AppId),
+    over: Option<&Bid>,
+    bid: &Bid,
+    rule: &mut impl FnMut(bool, &str),
+) {
+    rule(
+        slot.is_slot() && view.row.present().is_some(),
+        "only a slot is bid for, and only by a row that is there",
+    );
+    let claim = view.claims.present().and_then(|claims| claims.get(slot));
+    let read = claim.is_some_and(|claim| claim.app == *holder && claim.bid.as_ref() == over);
+    rule(
+        read && *holder != view.id,
+        "a bid goes over what was read of another app's claim",
+    );
+    let mine = plan
+        .memory
+        .accepted
+        .as_ref()
+        .map(|accepted| accepted.bid(&view.id));
+    rule(mine.as_ref() == Some(bid), "a bid is the app's own request");
+    let theirs = view
+        .rivals
+        .get(holder)
+        .and_then(|rival| rival.memory.present()?.accepted.as_ref())
+        .map(|accepted| accepted.bid(holder));
+    rule(
+        theirs.is_some_and(|theirs| *bid > theirs),
+        "only a newer request bids for a slot",
+    );
+}
+
+/// A stop for another app's sake is begun only while that app's newer request is seen to stand.
+fn check_superseded(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut(bool, &str)) {
+    let stop = |memory: &Memory| memory.stop.clone().filter(|stop| stop.rule == SUPERSEDED);
+    let Some(new) = stop(&plan.memory).filter(|_| stop(old).is_none()) else {
+        return;
+    };
+    let mine = plan
+        .memory
+        .accepted
+        .as_ref()
+        .map(|accepted| accepted.bid(&view.id));
+    let winner = new
+        .by
+        .as_ref()
+        .and_then(|bid| Some((bid, view.rivals.get(&bid.app)?)));
+    let newer = winner.is_some_and(|(bid, _)| mine.is_none_or(|mine| *bid > mine));
+    rule(newer, "only a newer request supersedes");
+    let there = winner.is_some_and(|(bid, rival)| {
+        let accepted = rival.memory.present().and_then(|memory| memory.accepted.as_ref());
+        rival.row.present().is_some() && accepted.is_some_and(|accepted| accepted.bid(&bid.app) == *bid)
+    });
+    rule(
+        there,
+        "nothing is superseded by an app that is not seen to be there",
+    );
+    rule(
+        view.paused.is_absent() && view.row.present().is_some(),
+        "nothing is superseded while it is paused or its row is gone",
+    );
 }
 
 fn check_giving_back(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut(bool, &str)) {

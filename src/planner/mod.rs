@@ -5,6 +5,7 @@
 //! the steps in the order in which they are called.
 
 mod build;
+mod contest;
 mod desire;
 mod draft;
 mod health;
@@ -13,6 +14,7 @@ pub mod invariants;
 mod operation;
 mod pause;
 pub mod plan;
+mod recall;
 mod route;
 mod service;
 mod teardown;
@@ -47,10 +49,15 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
         forget: false,
     };
 
+    if let Some(step) = recall::ask_first(&draft) {
+        let wish = desire::wish(&mut draft);
+        return tell::finish(draft, step, &wish, &intake::Intake::default());
+    }
+    let recalled = recall::recall(&mut draft);
     let intake = intake::read_row(&mut draft);
     let wish = desire::wish(&mut draft);
     let before = view.paused.present().map(|_| draft.memory.clone());
-    let step = if let Some(step) = operation::progress(&mut draft, &wish) {
+    let step = if let Some(step) = recalled.or_else(|| operation::progress(&mut draft, &wish)) {
         step
     } else {
         match wish.level {

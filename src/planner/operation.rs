@@ -7,6 +7,7 @@
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::plan::{Action, Requeue};
+use super::recall;
 use crate::model::SignedDuration;
 use crate::model::blueprint::BuildKind;
 use crate::model::memory::{Deployment, Ending, Operation, Settled};
@@ -24,7 +25,7 @@ pub(super) fn progress(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
     let operation = draft.memory.in_flight()?.clone();
     let step = match &draft.view.gate {
         Observed::Unknown => waiting_for_a_look(&operation),
-        Observed::Present(Gate::Closed) => settle_closed(draft, &operation),
+        Observed::Present(Gate::Closed) => settle_closed(draft, &operation, wish),
         Observed::Present(Gate::Held(holder)) if operation.build.as_ref() != Some(holder) => {
             if let Some(mine) = &mut draft.memory.operation {
                 mine.build = Some(holder.clone());
@@ -79,10 +80,20 @@ fn running(draft: &Draft<'_>, operation: &Operation, build: &Build, wish: &Wish)
 
 /// No build has passed yet.
 fn open(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
-    let unwanted = operation
-        .cancel
-        .clone()
-        .or_else(|| no_longer_wanted(draft, operation, wish).map(str::to_owned));
+    // While it goes on, closing the gate would prove nothing; once it has ended, that comes first.
+    if let Observed::Present(build) = &draft.view.build
+        && build.state == BuildState::Running
+        && build.is_beyond_its_gate()
+    {
+        return running(draft, operation, build, wish);
+    }
+    let superseded =
+        recall::is_superseded(draft, operation).then_some("A later operation of the app is under way");
+    let unwanted = operation.cancel.clone().or_else(|| {
+        superseded
+            .or_else(|| no_longer_wanted(draft, operation, wish))
+            .map(str::to_owned)
+    });
     if let Some(why) = unwanted {
         if let Some(mine) = &mut draft.memory.operation {
             mine.cancel = Some(why.clone());
@@ -165,6 +176,25 @@ fn start(draft: &Draft<'_>, operation: &Operation) -> Step {
     Step::act(phase(operation), "BuildStarting", message, action)
 }
 
+/// The gate is closed, and yet a build is beyond it. Either the table was restored from a backup, or the buildspec
+/// does not ask. What was applied was applied, so the build is left to end and believed.
+fn contradicted(draft: &mut Draft<'_>, operation: &Operation, build: Build, wish: &Wish) -> Step {
+    match build.state {
+        BuildState::Running => running(draft, operation, &build, wish),
+        // Nobody was there when it ended, as it is after a restored backup.
+        BuildState::Succeeded if overrun(draft, operation) => settle(draft, &Ending::Succeeded),
+        BuildState::Succeeded => {
+            let failure = BuildFailure {
+                status: "SUCCEEDED".to_owned(),
+                phase: None,
+                context: Some("the build never passed the gate: does its buildspec run gate.sh?".to_owned()),
+            };
+            settle(draft, &Ending::Failed(failure))
+        }
+        BuildState::Failed(failure) => settle(draft, &Ending::Failed(failure)),
+    }
+}
+
 fn close_gate(operation: &Operation, why: &str) -> Step {
     let message = format!("{why}; closing the gate so that no build of this operation can apply anything.");
     let action = Action::CloseGate {
@@ -175,7 +205,26 @@ fn close_gate(operation: &Operation, why: &str) -> Step {
 
 /// The gate is closed: nothing was applied, nor ever will be. What is left is to say whose failure it was,
 /// and to save the minutes of a build that can only be turned away.
-fn settle_closed(draft: &mut Draft<'_>, operation: &Operation) -> Step {
+fn settle_closed(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
+    if let Observed::Present(build) = &draft.view.build {
+        if build.is_beyond_its_gate() {
+            return contradicted(draft, operation, build.clone(), wish);
+        }
+        // It may be between its gate and its next phase, if the gate that it passed was lost.
+        if build.state == BuildState::Running && build.phase == "PRE_BUILD" {
+            return Step {
+                requeue: Requeue::Progress,
+                ..Step::act(
+                    phase(operation),
+                    "Cancelling",
+                    "The gate is closed; its build is being stopped.",
+                    Action::StopBuild {
+                        build: build.id.clone(),
+                    },
+                )
+            };
+        }
+    }
     let (ending, still_running) = match &draft.view.build {
         // How it ended decides whether the next try has to wait.
         Observed::Unknown if operation.build.is_some() => return waiting_for_a_look(operation),
@@ -196,15 +245,9 @@ fn settle_closed(draft: &mut Draft<'_>, operation: &Operation) -> Step {
         Observed::Present(Build {
             state: BuildState::Succeeded,
             ..
-        }) => (
-            Ending::NeverRan(BuildFailure {
-                status: "SUCCEEDED".to_owned(),
-                phase: None,
-                context: Some("the build never passed the gate: does its buildspec run gate.sh?".to_owned()),
-            }),
-            None,
-        ),
-        Observed::Absent | Observed::Unknown => (Ending::Abandoned, None),
+        })
+        | Observed::Absent
+        | Observed::Unknown => (Ending::Abandoned, None),
     };
     let mut step = settle(draft, &ending);
     if let Some(build) = still_running {

@@ -19,9 +19,11 @@ pub(super) fn hold(draft: &mut Draft<'_>, before: Memory, step: Step) -> Step {
             ..
         } => Phase::Pending,
         Action::Intend { .. }
+        | Action::Adopt { .. }
         | Action::StartBuild { .. }
         | Action::CloseGate { .. }
         | Action::StopBuild { .. }
+        | Action::Bid { .. }
         | Action::Scale { .. } => step.phase,
     };
     let message = format!("{} Held until then: {}.", sentence(paused), what(action));
@@ -61,9 +63,11 @@ fn what(action: &Action) -> &'static str {
             kind: BuildKind::Destroy,
             ..
         } => "destroying it",
+        Action::Adopt { .. } => "taking over what is deployed",
         Action::StartBuild { .. } => "asking CodeBuild for its build",
         Action::CloseGate { .. } => "calling off its build",
         Action::StopBuild { .. } => "stopping its build",
+        Action::Bid { .. } => "asking another app to make room",
         Action::Scale { tasks: 0, .. } => "suspending it",
         Action::Scale { .. } => "setting its number of tasks",
     }

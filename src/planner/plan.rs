@@ -1,13 +1,15 @@
 //! What a decision looks like: data that leaves the executor nothing to choose.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::model::blueprint::{BuildKind, BuildRequest};
-use crate::model::claim::ClaimKey;
+use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName};
-use crate::model::observed::TargetGroup;
-use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Service, StoppedTask, TagLook};
+use crate::model::observed::{Build, ClaimHolders, Gate, Observed, Probe, Rival, Traces};
+use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup};
 use crate::model::pause::Paused;
 use crate::model::policy::{Admission, Deletions};
 use crate::model::row::Row;
@@ -35,8 +37,15 @@ pub struct AppView {
     pub probe: Observed<Probe>,
     /// The newest task that stopped by itself.
     pub stopped_task: Observed<StoppedTask>,
-    /// Who holds the claims it would take.
+    /// Who holds the claims it would take, and where slots are contested, its own slot too: in the table, or, by what
+    /// AWS shows, an app that is not remembered.
     pub claims: Observed<ClaimHolders>,
+    /// Where slots are contested: the other holders and the highest bidders of those slots.
+    pub rivals: BTreeMap<AppId, Rival>,
+    /// What AWS shows of it, whatever is remembered; unknown until its builds and services have been listed once.
+    pub traces: Observed<Traces>,
+    /// Whether it may be begun with, should it be an orphan that is due.
+    pub reap: bool,
     /// The pause that concerns it; absent: none does.
     pub paused: Observed<Paused>,
     /// Whether rows that are gone may be acted on.
@@ -81,6 +90,11 @@ pub enum Action {
         /// Claims to take with it.
         take: Vec<ClaimKey>,
     },
+    /// Take claims for what is deployed already: the plan's memory has it, and is stored with them.
+    Adopt {
+        /// Claims to take with it.
+        take: Vec<ClaimKey>,
+    },
     /// Send the frozen request.
     StartBuild {
         /// The request.
@@ -95,6 +109,18 @@ pub enum Action {
     StopBuild {
         /// The build.
         build: BuildId,
+    },
+    /// Ask for a slot that another app holds, by writing the request onto the claim. Nothing happens if that is
+    /// not as it was read any more.
+    Bid {
+        /// The slot.
+        slot: ClaimKey,
+        /// Who holds it.
+        holder: AppId,
+        /// The bid that it carries now.
+        over: Option<Bid>,
+        /// Ours.
+        bid: Bid,
     },
     /// Set how many tasks a service should have.
     Scale {

@@ -1,5 +1,6 @@
 //! Destroyed: is anything left, has that been verified, and what may be given back?
 
+use super::contest::SUPERSEDED;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
@@ -8,6 +9,7 @@ use crate::model::Timestamp;
 use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::memory::{Ending, Operation};
 use crate::model::observed::Observed;
+use crate::model::policy::Deletions;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
 
@@ -18,6 +20,9 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
     let Some(deployment) = draft.memory.deployment.clone() else {
         return give_back(draft, wish, intake);
     };
+    if let Some(step) = quarantine(draft) {
+        return step;
+    }
     if let Some(done_at) = destroyed_at(draft.memory.operation.as_ref()) {
         match verify(draft, &deployment.blueprint, done_at) {
             Verdict::Gone => {
@@ -49,6 +54,44 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
         message: format!("{} {}", wish.because, step.message),
         ..step
     }
+}
+
+/// An orphan is left alone for a while, and for good unless policy says otherwise: whoever lost it may want it back,
+/// and a row with its id is all it takes. `None`: it is none, or it is to go.
+fn quarantine(draft: &Draft<'_>) -> Option<Step> {
+    let found = draft.memory.found.as_ref()?;
+    // What was begun is brought to its end.
+    if draft.memory.operation.is_some() {
+        return None;
+    }
+    let orphans = draft.policy.orphans;
+    let due = later(found.since, orphans.reap_after);
+    let since = minute(found.since);
+    let (what, requeue) = if !orphans.reap {
+        (
+            "It stays until a row with its id asks for it or asks for Destroyed.".to_owned(),
+            Requeue::Sweep,
+        )
+    } else if let Deletions::Held { vanished, known, .. } = &draft.view.deletions {
+        (
+            format!("{vanished} of {known} apps have no row, which is held until `lamplighter approve`."),
+            Requeue::Sweep,
+        )
+    } else if draft.now < due {
+        (
+            format!("It is destroyed after {} unless a row asks for it.", minute(due)),
+            Requeue::At(due),
+        )
+    } else if draft.view.reap {
+        return None;
+    } else {
+        (
+            "It is due to be destroyed, and waits for its turn.".to_owned(),
+            Requeue::Sweep,
+        )
+    };
+    let message = format!("Found in AWS at {since}: nothing asks for it, and nothing remembered it. {what}");
+    Some(Step::wait(Phase::Pending, "Quarantined", message, requeue).because("Orphan"))
 }
 
 /// When the last operation destroyed this deployment, if it did. Times are not compared: a clock that went
@@ -141,7 +184,7 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
 
 /// Nothing is left in AWS: the slot is free, the names too once the row is gone, the memory in the end.
 fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
-    let row_is_gone = wish.rule == "RowDeleted";
+    let row_is_gone = matches!(wish.rule, "RowDeleted" | "Orphan");
     let mut freed = false;
     if let Some(holding) = draft.memory.holding.take() {
         if row_is_gone {
@@ -182,5 +225,8 @@ fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
         .because("RowValidity");
     }
     let message = format!("{} Nothing of it is left.", wish.because);
+    if wish.rule == SUPERSEDED {
+        return Step::wait(Phase::Refused, SUPERSEDED, message, Requeue::Sweep);
+    }
     Step::wait(Phase::Destroyed, "Destroyed", message, Requeue::Sweep)
 }

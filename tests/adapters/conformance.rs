@@ -2,7 +2,7 @@
 //! random calls, the same answers, and the same items at the end.
 
 use lamplighter::cloud::{Cloud, StateStore, Write};
-use lamplighter::model::claim::ClaimKey;
+use lamplighter::model::claim::{Bid, ClaimKey};
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::name::{AppId, BuildId, HostName};
 use lamplighter::model::pause::{Pause, PauseScope};
@@ -32,6 +32,8 @@ enum Call {
     Again,
     PassGate(u8, u8),
     CloseGate(u8),
+    /// For a claim, of a holder, over a bid of somebody, by somebody; each bid is of an app and a time.
+    Bid(u8, u8, Option<(u8, u8)>, (u8, u8)),
     Claims(Vec<u8>),
     Memory(u8),
     Events(u8, u32),
@@ -89,6 +91,8 @@ fn call() -> impl Strategy<Value = Call> {
         1 => Just(Call::Again),
         2 => (0..4_u8, 0..2_u8).prop_map(|(gate, build)| Call::PassGate(gate, build)),
         2 => (0..4_u8).prop_map(Call::CloseGate),
+        4 => (0..4_u8, 0..3_u8, proptest::option::of((0..2_u8, 0..2_u8)), (0..2_u8, 0..2_u8))
+            .prop_map(|(key, holder, over, bid)| Call::Bid(key, holder, over, bid)),
         1 => keys().prop_map(|keys| Call::Claims(keys.into_iter().collect())),
         1 => (0..3_u8).prop_map(Call::Memory),
         1 => (0..3_u8, 1..4_u32).prop_map(|(app, limit)| Call::Events(app, limit)),
@@ -109,6 +113,13 @@ fn app(n: u8) -> AppId {
 
 fn key(n: u8) -> ClaimKey {
     ClaimKey::host(&HostName::parse(&format!("h{n}.example.com")).unwrap())
+}
+
+fn bid((n, at): (u8, u8)) -> Bid {
+    Bid {
+        app: app(n),
+        at: start() + jiff::SignedDuration::from_secs(i64::from(at)),
+    }
 }
 
 fn build(n: u8) -> BuildId {
@@ -183,6 +194,10 @@ async fn answer(cloud: &Cloud, call: &Call, before: Option<&Write>) -> String {
             }
         }
         Call::CloseGate(n) => format!("{:?}", state.close_gate(&operation(*n)).await),
+        Call::Bid(n, holder, over, new) => {
+            let (slot, holder, over, new) = (key(*n), app(*holder), over.map(bid), bid(*new));
+            format!("{:?}", state.bid(&slot, &holder, over.as_ref(), &new).await)
+        }
         Call::Claims(keys) => {
             let keys: Vec<ClaimKey> = keys.iter().map(|n| key(*n)).collect();
             format!("{:?}", state.claims(&keys).await)

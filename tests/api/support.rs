@@ -14,7 +14,7 @@ use lamplighter::api::access::{Role, Token};
 use lamplighter::api::{Access, ApiState, AppSummary, Fleet, Handle, Readiness, Shards, serve};
 use lamplighter::cloud::{self, DesiredStore, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
 use lamplighter::metrics::Metrics;
-use lamplighter::model::claim::ClaimKey;
+use lamplighter::model::claim::{Bid, Claim, ClaimKey};
 use lamplighter::model::history::Event;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
@@ -222,6 +222,9 @@ impl StateStore for Fake {
     }
     async fn close_gate(&self, _: &OperationId) -> cloud::Result<Option<Gate>> {
         unreachable!("the API closes no gates")
+    }
+    async fn bid(&self, _: &ClaimKey, _: &AppId, _: Option<&Bid>, _: &Bid) -> cloud::Result<Option<Claim>> {
+        unreachable!("the API asks for no slots")
     }
     async fn write(&self, _: &Write) -> Result<(), WriteError> {
         unreachable!("the API writes no memory")

@@ -815,6 +815,10 @@ fn words_and_log_directives_are_known_ones() {
             "2:9 policy.scope: \"user_app\" is not one of the choices = did you mean \"user-app\"?",
         ),
         (
+            "[policy]\non_conflict = \"newest\"",
+            "2:15 policy.on_conflict: \"newest\" is not one of the choices = use \"refuse\" or \"replace\"",
+        ),
+        (
             "[log]\nformat = \"text\"",
             "2:10 log.format: \"text\" is not one of the choices = use \"json\" or \"pretty\"",
         ),

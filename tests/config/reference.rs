@@ -97,7 +97,9 @@ fn the_example_sets_defaults_where_there_are_any() {
     assert_eq!(example.api.public_addr, default.api.public_addr);
     assert_eq!(example.api.admin_addr, default.api.admin_addr);
     assert_eq!(example.policy.scope, default.policy.scope);
+    assert_eq!(example.policy.on_conflict, default.policy.on_conflict);
     assert_eq!(example.policy.keep_max, default.policy.keep_max);
+    assert_eq!(example.policy.orphans, default.policy.orphans);
     assert_eq!(example.policy.max_attempts, default.policy.max_attempts);
     assert_eq!(example.policy.timing, default.policy.timing);
     assert_eq!(example.policy.build_env, default.policy.build_env);

@@ -27,7 +27,7 @@ fn the_summary_names_apps_addresses_and_the_next_boundaries() {
          admin      http://127.0.0.1:9090\n\
          builds     at most 5 at once, 1 of them for destroys only, 20 starts a minute\n\
          replicas   share 1 shard, each held by one of them on a lease of 15s\n\
-         scope      one instance for each user\n\
+         scope      one instance for each user, another is refused\n\
          schedule   office-hours: destroys at \"0 19 * * 1-5\" Europe/Berlin, next Mon 2026-10-26 19:00:00 +01:00 (2026-10-26T18:00:00Z)\n\
          schedule   weekend: suspends at \"0 20 * * 5\" Europe/Berlin, next Fri 2026-10-23 20:00:00 +02:00 (2026-10-23T18:00:00Z)\n\
          app        shop: project child-app, cluster child-apps, https://{host_name}, schedule office-hours, at most 14d\n\

@@ -1,7 +1,7 @@
 //! Two rows that want the same: a user's one slot, or one host name. One lives, the other is told why not.
 
 use jiff::SignedDuration;
-use lamplighter::model::claim::Scope;
+use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::status::{ConditionKind, Phase, Status, Truth};
 
 use crate::lab::{Lab, app, truth, wants};
@@ -139,6 +139,45 @@ async fn with_scope_user_app_a_user_has_one_instance_of_each_app() {
         &["\"two\""],
     );
     assert_eq!(lab.sim.world().services().len(), 2);
+    lab.assert_sound();
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_policy_is_to_replace_the_newest_request_takes_the_slot_and_gives_it_back_when_outbid() {
+    let mut lab = Lab::new().await;
+    lab.config.policy.on_conflict = OnConflict::Replace;
+    lab.start().await;
+    lab.put("one", &wants("ann", "shop", "Running")).await;
+    lab.until("one", Phase::Ready).await;
+    lab.put("two", &wants("ann", "wiki", "Running")).await;
+
+    lab.until("two", Phase::Ready).await;
+    let parts = ["\"two\"", "a new request", "Nothing of it is left"];
+    assert_refused(&lab.until_reason("one", "Superseded").await, "Superseded", &parts);
+    let destroyed = lab.passed("one", "destroy")[0].ended.unwrap();
+    assert!(
+        lab.passed("two", "apply")[0].started >= destroyed,
+        "never two at once"
+    );
+
+    let again = [&wants("ann", "shop", "Running")[..], &[("generation", "2")]].concat();
+    lab.put("one", &again).await;
+    let ready = lab.until("one", Phase::Ready).await;
+    assert_eq!(ready.observed_generation, Some(2));
+    assert_refused(
+        &lab.until_reason("two", "Superseded").await,
+        "Superseded",
+        &["\"one\""],
+    );
+    lab.delete("one").await;
+    lab.until("one", Phase::Destroyed).await;
+    assert_eq!(
+        lab.status("two").await.reason,
+        "Superseded",
+        "the winner's end brings nobody back"
+    );
+    assert_eq!(lab.passed("two", "apply").len(), 1);
     lab.assert_sound();
     lab.stop().await;
 }

@@ -4,6 +4,7 @@
 
 mod boundaries;
 mod checks;
+mod recovery;
 mod tale;
 mod tales;
 mod walks;

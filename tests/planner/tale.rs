@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::blueprint::BuildKind;
-use lamplighter::model::claim::Claim;
-use lamplighter::model::claim::ClaimKey;
+use lamplighter::model::claim::{Claim, ClaimKey, OnConflict};
 use lamplighter::model::name::AppId;
 use lamplighter::model::observed::{BuildState, Gate, Observed, Probe, Rollout, Service};
 use lamplighter::model::status::{Phase, Status, Truth};
@@ -160,8 +159,37 @@ impl Tale {
         let claim = Claim {
             app: AppId::from_key("a2").unwrap(),
             since: self.world.real,
+            bid: None,
         };
         self.world.claims.insert(ClaimKey::from_key(key).unwrap(), claim);
+        self
+    }
+
+    /// The policy is that the newest request gets the slot.
+    pub(crate) fn replaces(&mut self) -> &mut Self {
+        self.world.policy.on_conflict = OnConflict::Replace;
+        self
+    }
+
+    /// Another app of the same user is asked for.
+    pub(crate) fn rival_asks(&mut self, name: &str) -> &mut Self {
+        self.note(&format!("app {name} of the same user is asked for"));
+        let mut asked = row("shop");
+        asked["hostName"] = json!(format!("{name}.example.com"));
+        asked["generation"] = json!(self.world.real.as_second());
+        self.world.rival_asks(name, &asked);
+        self
+    }
+
+    pub(crate) fn rival_bids(&mut self, name: &str) -> &mut Self {
+        self.note(&format!("app {name} bids for the slot"));
+        self.world.rival_bids(name);
+        self
+    }
+
+    pub(crate) fn rival_leaves(&mut self, name: &str) -> &mut Self {
+        self.note(&format!("the row of app {name} is deleted"));
+        self.world.rival_leaves(name);
         self
     }
 
@@ -439,6 +467,10 @@ fn does(action: &Action) -> String {
             };
             format!("intends {} {operation} {class}{take}", kind.as_str())
         }
+        Action::Adopt { take } => {
+            let take: Vec<String> = take.iter().map(ToString::to_string).collect();
+            format!("takes over what is there; takes {}", take.join(" "))
+        }
         Action::StartBuild { request } => {
             let env = &request.environment;
             format!(
@@ -447,6 +479,12 @@ fn does(action: &Action) -> String {
             )
         }
         Action::CloseGate { operation } => format!("closes the gate of {operation}"),
+        Action::Bid { slot, over, bid, .. } => {
+            let over = over.as_ref().map_or_else(String::new, |bid| {
+                format!(" over {}'s of {}", bid.app, clock(bid.at))
+            });
+            format!("bids for {slot} with its request of {}{over}", clock(bid.at))
+        }
         Action::StopBuild { build } => format!("stops {build}"),
         Action::Scale { tasks, .. } => format!("scales to {tasks}"),
     }

@@ -234,6 +234,78 @@ fn what_belongs_to_others_is_refused_with_its_holder_and_the_ways_out() {
 }
 
 #[test]
+fn the_newest_request_takes_the_slot_and_the_older_app_stays_out_until_asked_again() {
+    tell("replaced", |tale| {
+        tale.replaces().write(row("shop")).soon(Phase::Ready);
+        tale.wait(mins(5)).rival_asks("a2").rival_bids("a2");
+        tale.until(Phase::Refused).run(mins(2));
+        tale.note("what replaced it is gone, and the clock goes back");
+        tale.rival_leaves("a2")
+            .set_clock("2026-11-20T08:00:00Z")
+            .run(mins(2));
+        tale.set_clock("2026-11-20T11:00:00Z")
+            .change(&json!({"generation": 2}))
+            .soon(Phase::Ready);
+    });
+    tell("replaced_behind_the_gate", |tale| {
+        tale.replaces().write(row("shop")).until_reason("BuildRunning");
+        tale.wait(mins(0)).rival_asks("a2").rival_bids("a2").pass();
+        tale.until(Phase::Refused);
+        let text = builds(&tale.world);
+        tale.note(&text);
+    });
+}
+
+#[test]
+fn an_app_whose_request_is_newer_bids_and_waits_until_the_holder_is_gone() {
+    tell("replacing", |tale| {
+        tale.replaces().rival_asks("a2").taken("slot#ann");
+        tale.wait(mins(5)).write(row("shop")).until_reason("Replacing");
+        tale.pass().note("however long that takes");
+        tale.wait(mins(40)).pass();
+        tale.freed("slot#ann").until(Phase::Ready);
+    });
+    tell("too_old_to_replace", |tale| {
+        tale.replaces().rival_asks("a2").taken("slot#ann");
+        let mut old = row("shop");
+        old["requestedAt"] = json!("2026-11-20T09:59:00Z");
+        tale.write(old).until_reason("Superseded").run(mins(2));
+        tale.note("the holder goes, which changes nothing");
+        tale.freed("slot#ann").rival_leaves("a2").run(mins(2));
+        tale.change(&json!({"generation": 2, "requestedAt": "2026-11-20T10:04:00Z"}))
+            .soon(Phase::Ready);
+    });
+    tell("bids", |tale| {
+        tale.replaces().rival_asks("a2").taken("slot#ann");
+        tale.wait(mins(5)).write(row("shop"));
+        tale.wait(mins(5)).rival_asks("a3").rival_bids("a3");
+        tale.note("a bid that nobody stands behind any more is no hindrance");
+        tale.rival_leaves("a3").pass();
+        tale.note("a newer one that somebody stands behind is");
+        tale.rival_asks("a3").rival_bids("a3").until_reason("Superseded");
+    });
+}
+
+#[test]
+fn a_bid_stops_nobody_once_its_app_is_gone_or_while_an_operator_pauses() {
+    tell("bid_of_nobody", |tale| {
+        tale.replaces().write(row("shop")).soon(Phase::Ready);
+        tale.wait(mins(5))
+            .rival_asks("a2")
+            .rival_bids("a2")
+            .rival_leaves("a2");
+        tale.pass();
+        tale.note("it cannot be looked at");
+        tale.rival_asks("a2")
+            .rival_bids("a2")
+            .blind(&[Sense::Rivals])
+            .pass();
+        tale.blind(&[]).pause().pass();
+        tale.resume().pass();
+    });
+}
+
+#[test]
 fn a_row_that_is_gone_is_confirmed_first() {
     tell("held_deletion", |tale| {
         tale.write(row("shop")).soon(Phase::Ready);

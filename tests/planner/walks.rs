@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use lamplighter::model::claim::{Claim, ClaimKey};
+use lamplighter::model::claim::{Claim, ClaimKey, OnConflict};
 use lamplighter::model::name::AppId;
 use lamplighter::model::observed::{Probe, StoppedTask};
 use lamplighter::model::policy::Admission;
@@ -64,6 +64,12 @@ enum Meddle {
     TakeHost,
     GiveBack,
     DeleteGates,
+    /// What is done where a slot is taken.
+    Conflict(OnConflict),
+    /// Another app of the same user is asked for, with a request so many seconds from now.
+    RivalAsks(&'static str, &'static str, i64),
+    RivalBids(&'static str),
+    RivalLeaves(&'static str),
 }
 
 fn faults() -> impl Strategy<Value = Fault> {
@@ -114,6 +120,10 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
+fn rivals() -> impl Strategy<Value = &'static str> {
+    prop_oneof![3 => Just("a2"), 1 => Just("a0")]
+}
+
 fn meddling() -> impl Strategy<Value = Meddle> {
     prop_oneof![
         2 => Just(Meddle::DeleteService),
@@ -126,6 +136,11 @@ fn meddling() -> impl Strategy<Value = Meddle> {
         1 => Just(Meddle::TakeHost),
         2 => Just(Meddle::GiveBack),
         1 => Just(Meddle::DeleteGates),
+        1 => prop_oneof![1 => Just(OnConflict::Refuse), 4 => Just(OnConflict::Replace)].prop_map(Meddle::Conflict),
+        3 => (rivals(), prop_oneof![4 => Just("Running"), 1 => Just("Destroyed")], -900_i64..60)
+            .prop_map(|(name, desired, at)| Meddle::RivalAsks(name, desired, at)),
+        3 => rivals().prop_map(Meddle::RivalBids),
+        1 => rivals().prop_map(Meddle::RivalLeaves),
     ]
 }
 
@@ -281,6 +296,7 @@ fn interfere(world: &mut World, meddle: &Meddle) {
         let claim = Claim {
             app: AppId::from_key("a2").unwrap(),
             since: real,
+            bid: None,
         };
         world.claims.entry(key).or_insert(claim);
     };
@@ -310,6 +326,17 @@ fn interfere(world: &mut World, meddle: &Meddle) {
         Meddle::TakeSlot => take("slot"),
         Meddle::TakeHost => take("host"),
         Meddle::GiveBack => world.claims.retain(|_, claim| claim.app == world.id),
+        Meddle::Conflict(on_conflict) => world.policy.on_conflict = *on_conflict,
+        Meddle::RivalAsks(name, desired, seconds) => {
+            let asked = later(world.now(), *seconds);
+            let row = json!({
+                "user": "ann", "app": "shop", "desired": desired, "hostName": format!("{name}.example.com"),
+                "requestedAt": asked.to_string(),
+            });
+            world.rival_asks(name, &row);
+        }
+        Meddle::RivalBids(name) => world.rival_bids(name),
+        Meddle::RivalLeaves(name) => world.rival_leaves(name),
         // Only gates of operations that are over: what is in flight keeps its gate.
         Meddle::DeleteGates => {
             let current = world
@@ -340,6 +367,7 @@ fn calm(world: &mut World) {
     world.admission = Admission::Granted;
     mend(world);
     world.claims.retain(|_, claim| claim.app == world.id);
+    world.rivals.clear();
     // Builds that hang have an end in the real world.
     for build in &mut world.builds {
         if matches!(build.script, Script::Queues | Script::Hangs) {

@@ -6,18 +6,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::blueprint::{BuildKind, BuildRequest};
-use lamplighter::model::claim::{Claim, ClaimKey, Scope};
+use lamplighter::model::claim::{Claim, ClaimKey, OnConflict, Scope};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId};
 use lamplighter::model::name::{ProjectName, ResourceName};
 use lamplighter::model::observed::{
-    Build, BuildFailure, BuildState, Gate, Observed, Probe, Rollout, Service, StoppedTask, TagLook,
-    TargetGroup, Targets,
+    Build, BuildFailure, BuildState, Gate, ListedBuild, Observed, Probe, Rival, Rollout, Service,
+    StoppedTask, TagLook, TaggedService, TargetGroup, Targets, Traces,
 };
 use lamplighter::model::pause::{Pause, Paused};
 use lamplighter::model::policy::{
-    Admission, BuildEnv, CatalogueEntry, Deletions, OPERATION_ID_VARIABLE, ParameterRule, Policy, TOKEN_LIFE,
-    Template, Timing,
+    Admission, BuildEnv, CatalogueEntry, Deletions, OPERATION_ID_VARIABLE, Orphans, ParameterRule, Policy,
+    TOKEN_LIFE, Template, Timing,
 };
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::schedule::{Cron, CurfewAction, Schedule};
@@ -52,10 +52,12 @@ pub(crate) enum Sense {
     Claims,
     Tagged,
     Paused,
+    Traces,
+    Rivals,
 }
 
 impl Sense {
-    pub(crate) const ALL: [Sense; 11] = [
+    pub(crate) const ALL: [Sense; 13] = [
         Sense::Row,
         Sense::Memory,
         Sense::Gate,
@@ -67,6 +69,8 @@ impl Sense {
         Sense::Claims,
         Sense::Tagged,
         Sense::Paused,
+        Sense::Traces,
+        Sense::Rivals,
     ];
 
     /// Takes this sense away from a view.
@@ -87,6 +91,11 @@ impl Sense {
             Sense::Claims => view.claims = Observed::Unknown,
             Sense::Tagged => view.tagged = Observed::Unknown,
             Sense::Paused => view.paused = Observed::Unknown,
+            Sense::Traces => view.traces = Observed::Unknown,
+            Sense::Rivals => view
+                .rivals
+                .values_mut()
+                .for_each(|rival| *rival = Rival::default()),
         }
     }
 }
@@ -144,6 +153,7 @@ pub(crate) struct SimBuild {
 #[derive(Clone, Debug)]
 pub(crate) struct SimService {
     pub(crate) owner: AppId,
+    pub(crate) host: Option<HostName>,
     pub(crate) desired: u32,
     pub(crate) steady_at: Timestamp,
     pub(crate) drained_at: Option<Timestamp>,
@@ -171,6 +181,8 @@ pub(crate) struct World {
     pub(crate) memory: Option<Memory>,
     pub(crate) gates: BTreeMap<OperationId, Gate>,
     pub(crate) claims: BTreeMap<ClaimKey, Claim>,
+    /// Other apps of the same user, as rows and memories show them.
+    pub(crate) rivals: BTreeMap<AppId, Rival>,
     pub(crate) builds: Vec<SimBuild>,
     pub(crate) services: BTreeMap<ResourceName, SimService>,
     pub(crate) groups: BTreeMap<String, bool>,
@@ -179,6 +191,8 @@ pub(crate) struct World {
     pub(crate) stopped_task: Option<StoppedTask>,
     pub(crate) deletions: Deletions,
     pub(crate) hold: bool,
+    /// Whether an orphan may be begun with.
+    pub(crate) reap: bool,
     /// Since when an operator holds every action, if one does.
     pub(crate) paused: Option<Timestamp>,
     pub(crate) admission: Admission,
@@ -205,6 +219,7 @@ impl World {
             memory: None,
             gates: BTreeMap::new(),
             claims: BTreeMap::new(),
+            rivals: BTreeMap::new(),
             builds: Vec::new(),
             services: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -213,6 +228,7 @@ impl World {
             stopped_task: None,
             deletions: Deletions::Unjudged,
             hold: false,
+            reap: true,
             paused: None,
             admission: Admission::Granted,
             listing: Observed::Unknown,
@@ -395,6 +411,7 @@ impl World {
             // Modules ignore changes of the desired count, as the documentation asks of them.
             self.services.entry(name.clone()).or_insert(SimService {
                 owner,
+                host: HostName::parse(&text("HOST_NAME")).ok(),
                 desired: 2,
                 steady_at,
                 drained_at: None,
@@ -423,6 +440,67 @@ impl World {
         paused.into()
     }
 
+    /// What a look shows of other apps: of those that hold or want a slot that matters.
+    fn shown_rivals(&self) -> BTreeMap<AppId, Rival> {
+        let contested = self.policy.on_conflict == OnConflict::Replace;
+        let slots = self
+            .claims
+            .iter()
+            .filter(|(key, _)| contested && key.is_slot())
+            .map(|(_, claim)| claim);
+        slots
+            .flat_map(|claim| [Some(&claim.app), claim.bid.as_ref().map(|bid| &bid.app)])
+            .flatten()
+            .filter(|app| **app != self.id)
+            .map(|app| (app.clone(), self.rivals.get(app).cloned().unwrap_or_else(nobody)))
+            .collect()
+    }
+
+    /// Another app's row is written, and taken in as the planner would.
+    pub(crate) fn rival_asks(&mut self, name: &str, row: &serde_json::Value) {
+        let id = AppId::from_key(name).unwrap();
+        let seen = read_row(&id, row);
+        let known = self.rivals.remove(&id).unwrap_or_else(nobody);
+        let mut view = self.look();
+        view.id = id.clone();
+        view.row = Observed::Present(seen.clone());
+        view.memory = known.memory;
+        view.claims = Observed::Absent;
+        view.traces = Observed::Present(Traces::default());
+        view.paused = Observed::Absent;
+        view.admission = Admission::Waiting {
+            place: 1,
+            reason: "it only wants".to_owned(),
+            until: self.now(),
+        };
+        let plan = planner::plan(&view, &self.policy, self.now());
+        let rival = Rival {
+            row: Observed::Present(seen),
+            memory: Observed::Present(plan.memory),
+            paused: Observed::Absent,
+        };
+        self.rivals.insert(id, rival);
+    }
+
+    /// Another app bids for its slot, whoever has it.
+    pub(crate) fn rival_bids(&mut self, name: &str) {
+        let id = AppId::from_key(name).unwrap();
+        let memory = self.rivals.get(&id).and_then(|rival| rival.memory.present());
+        let Some(accepted) = memory.and_then(|memory| memory.accepted.clone()) else {
+            return;
+        };
+        if let Some(claim) = self.claims.get_mut(&accepted.blueprint.identity.slot) {
+            claim.bid = Some(accepted.bid(&id));
+        }
+    }
+
+    /// Another app's row is deleted.
+    pub(crate) fn rival_leaves(&mut self, name: &str) {
+        if let Some(rival) = self.rivals.get_mut(&AppId::from_key(name).unwrap()) {
+            rival.row = Observed::Absent;
+        }
+    }
+
     /// What a look shows; the same reads as the inventory's.
     pub(crate) fn look(&mut self) -> AppView {
         let row = self.row.as_ref().map(|json| read_row(&self.id, json));
@@ -438,6 +516,9 @@ impl World {
             probe: Observed::Unknown,
             stopped_task: Observed::Unknown,
             claims: Observed::Present(self.claims.clone()),
+            traces: Observed::Present(self.traces()),
+            reap: self.reap,
+            rivals: self.shown_rivals(),
             paused: self.shown_pause(),
             deletions: self.deletions.clone(),
             admission: self.admission.clone(),
@@ -471,10 +552,38 @@ impl World {
                 }
             }
         }
+        let blueprint = self.memory.as_ref().and_then(Memory::blueprint);
+        if let (None, Some(tagged)) = (blueprint, self.traces().services.first()) {
+            view.service = self.show_service(&tagged.name);
+        }
         for sense in &self.blind {
             sense.blind(&mut view);
         }
         view
+    }
+
+    /// What listings show, as if they had just been made.
+    fn traces(&self) -> Traces {
+        let listed = self.builds.iter().rev().filter_map(|build| {
+            Some(ListedBuild {
+                build: self.show_build(&build.id).present()?.clone(),
+                environment: build.request.environment.clone(),
+            })
+        });
+        let tagged = self
+            .services
+            .iter()
+            .filter(|(_, service)| service.owner == self.id);
+        Traces {
+            builds: listed.collect(),
+            services: tagged
+                .map(|(name, service)| TaggedService {
+                    cluster: ClusterName::new("apps"),
+                    name: name.clone(),
+                    host_name: service.host.clone(),
+                })
+                .collect(),
+        }
     }
 
     fn show_build(&self, id: &BuildId) -> Observed<Build> {
@@ -512,7 +621,7 @@ impl World {
                 },
                 deployments: 1,
                 instance_id: Some(service.owner.clone()),
-                host_name: None,
+                host_name: service.host.clone(),
             }
         });
         seen.into()
@@ -551,7 +660,7 @@ impl World {
     /// The rest of a pass, for a look that may be out of date by now: another replica may have acted since.
     pub(crate) fn carry_out(&mut self, view: AppView, plan: Plan, fault: Fault) -> Pass {
         let outcome = match &plan.action {
-            None | Some(Action::Intend { .. }) => Outcome::Done,
+            None | Some(Action::Intend { .. } | Action::Adopt { .. }) => Outcome::Done,
             Some(action) => self.act(action, fault),
         };
         let recorded = fault != Fault::Crash && self.record(&view, &plan, outcome);
@@ -576,7 +685,7 @@ impl World {
 
     fn take_effect(&mut self, action: &Action) -> Outcome {
         match action {
-            Action::Intend { .. } => Outcome::Done,
+            Action::Intend { .. } | Action::Adopt { .. } => Outcome::Done,
             Action::StartBuild { request } => Outcome::Started(self.start(request)),
             Action::CloseGate { operation } => {
                 if let Some(gate @ Gate::Open) = self.gates.get_mut(operation) {
@@ -584,10 +693,23 @@ impl World {
                 }
                 Outcome::Done
             }
+            Action::Bid {
+                slot,
+                holder,
+                over,
+                bid,
+            } => {
+                let claim = self.claims.get_mut(slot).filter(|claim| claim.app == *holder);
+                if let Some(claim) = claim.filter(|claim| claim.bid == *over) {
+                    claim.bid = Some(bid.clone());
+                }
+                Outcome::Done
+            }
             Action::StopBuild { build } => {
                 let running = |b: &SimBuild| b.id == *build && b.ended.is_none();
                 if let Some(n) = self.builds.iter().position(running) {
-                    self.end(n, failed("STOPPED", "BUILD", "stopped by request"));
+                    let phase = self.builds[n].phase;
+                    self.end(n, failed("STOPPED", phase, "stopped by request"));
                 }
                 Outcome::Done
             }
@@ -658,23 +780,29 @@ impl World {
             }
         }
         let unchanged = before == Some(&memory) && plan.release.is_empty() && !plan.forget;
-        let worthless = before.is_none() && memory.accepted.is_none() && view.row.is_absent();
+        let worthless = before.is_none()
+            && memory.accepted.is_none()
+            && memory.deployment.is_none()
+            && view.row.is_absent();
         if unchanged || worthless {
             return true;
         }
         if self.memory.as_ref().map(|memory| memory.version) != before.map(|memory| memory.version) {
             return false;
         }
-        if let Some(Action::Intend { operation, take, .. }) = &plan.action {
+        if let Some(Action::Intend { take, .. } | Action::Adopt { take }) = &plan.action {
             let taken = |key: &ClaimKey| self.claims.get(key).is_some_and(|claim| claim.app != self.id);
             if take.iter().any(taken) {
                 return false;
             }
-            self.gates.insert(operation.clone(), Gate::Open);
+            if let Some(Action::Intend { operation, .. }) = &plan.action {
+                self.gates.insert(operation.clone(), Gate::Open);
+            }
             for key in take {
                 let claim = Claim {
                     app: self.id.clone(),
                     since: self.real,
+                    bid: None,
                 };
                 self.claims.entry(key.clone()).or_insert(claim);
             }
@@ -745,6 +873,15 @@ enum Outcome {
     Started(BuildId),
     Unanswered,
     Rejected,
+}
+
+/// An app that nobody knows.
+fn nobody() -> Rival {
+    Rival {
+        row: Observed::Absent,
+        memory: Observed::Absent,
+        paused: Observed::Absent,
+    }
 }
 
 fn later(at: Timestamp, seconds: i64) -> Timestamp {
@@ -820,9 +957,14 @@ pub(crate) fn policy() -> Policy {
             .collect(),
         schedules: schedules.into_iter().map(|s| (s.name.clone(), s)).collect(),
         scope: Scope::User,
+        on_conflict: OnConflict::Refuse,
         keep_max: SignedDuration::from_hours(72),
         timing: Timing::DEFAULT,
         max_attempts: 3,
+        orphans: Orphans {
+            reap: true,
+            ..Orphans::DEFAULT
+        },
         build_env: BuildEnv::default(),
         state_table: "lamplighter-state".to_owned(),
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use lamplighter::cloud::aws::{Clients, Simulation, Unobserved};
 use lamplighter::cloud::dynamodb::{DynamoDb, create_tables};
 use lamplighter::cloud::{Cloud, Prober, StateSnapshot, StateStore as _};
@@ -151,6 +152,7 @@ impl TestCloud {
         config.workers = scenario.workers;
         config.leases = scenario.leases;
         config.policy.scope = scenario.scope;
+        config.policy.on_conflict = scenario.on_conflict;
         config.policy.timing.memory_retention = scenario.memory_retention;
         let ways = match scenario.depth {
             Depth::Direct => {
@@ -290,6 +292,22 @@ impl TestCloud {
             .collect();
         lines.sort();
         lines
+    }
+
+    /// When the call was sent that set a service's count at that time: earlier, if it was delivered late.
+    pub(crate) fn scaling_sent(&self, service: &str, at: Timestamp) -> Timestamp {
+        if let Some(weather) = self.weather() {
+            return weather.scaling_sent(service, at).unwrap_or(at);
+        }
+        let lines = self.sim.world().log();
+        let late = lines.iter().rev().find(|line| {
+            line.starts_with(&format!("{at} ecs.UpdateService"))
+                && line.contains(&format!("\"{service}\""))
+                && line.contains("late, sent ")
+        });
+        let sent = late.and_then(|line| line.split("late, sent ").nth(1));
+        sent.and_then(|rest| rest.split([')', ' ', ',']).next()?.parse().ok())
+            .unwrap_or(at)
     }
 
     /// How many calls so far could have changed something.

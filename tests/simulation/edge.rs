@@ -12,7 +12,7 @@ use lamplighter::cloud::{
     Swapped, Write, WriteError,
 };
 use lamplighter::model::blueprint::BuildRequest;
-use lamplighter::model::claim::ClaimKey;
+use lamplighter::model::claim::{Bid, Claim, ClaimKey};
 use lamplighter::model::history::Event;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
@@ -120,12 +120,26 @@ impl Edge {
         input: serde_json::Value,
         what: String,
     ) -> Result<std::result::Result<serde_json::Value, Refusal>> {
-        let ground = self.ground.clone();
+        self.ask_and_note(call, input, what, |_| {}).await
+    }
+
+    /// The same; `noted` is told each time it took effect.
+    async fn ask_and_note(
+        &self,
+        call: Operation,
+        input: serde_json::Value,
+        what: String,
+        noted: impl Fn(&Ground) + Send + Sync + 'static,
+    ) -> Result<std::result::Result<serde_json::Value, Refusal>> {
+        let (ground, noted) = (self.ground.clone(), Arc::new(noted));
         let crossing = self.ground.weather.cross(call, &self.line, move || {
-            let (ground, input, what) = (ground.clone(), input.clone(), what.clone());
+            let (ground, input, what, noted) = (ground.clone(), input.clone(), what.clone(), noted.clone());
             async move {
                 let (service, operation) = call.split_once('.').expect("every name has a service");
                 let answer = ground.sim.ask(service, operation, input).await;
+                if answer.is_ok() {
+                    noted(&ground);
+                }
                 ground
                     .weather
                     .note(call, &format!("{what} -> {}", outcome(&answer)));
@@ -221,6 +235,25 @@ impl StateStore for Edge {
                 &format!("close gate {operation} -> {gate:?}"),
             );
             gate
+        })
+        .await
+    }
+
+    async fn bid(
+        &self,
+        slot: &ClaimKey,
+        holder: &AppId,
+        over: Option<&Bid>,
+        bid: &Bid,
+    ) -> Result<Option<Claim>> {
+        let (slot, holder, over, bid) = (slot.clone(), holder.clone(), over.cloned(), bid.clone());
+        self.read("dynamodb.UpdateItem", move |ground| {
+            let claim = ground.tables.items().bid(&slot, &holder, over.as_ref(), &bid);
+            ground.weather.note(
+                "dynamodb.UpdateItem",
+                &format!("{} bids for {slot} of {holder} -> {claim:?}", bid.app),
+            );
+            claim
         })
         .await
     }
@@ -443,7 +476,10 @@ impl Services for Edge {
     async fn scale(&self, cluster: &ClusterName, name: &ResourceName, tasks: u32) -> Result<()> {
         let call = "ecs.UpdateService";
         let input = json!({"cluster": cluster.as_str(), "service": name.as_str(), "desiredCount": tasks});
-        let answer = self.ask(call, input, format!("{name} to {tasks}")).await?;
+        let (sent, service) = (self.ground.weather.now(), name.to_string());
+        let what = format!("{name} to {tasks}");
+        let noted = move |ground: &Ground| ground.weather.note_scaling(&service, sent);
+        let answer = self.ask_and_note(call, input, what, noted).await?;
         answer.map(|_| ()).map_err(|refusal| refused(call, refusal))
     }
 

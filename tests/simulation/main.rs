@@ -2,6 +2,10 @@
 //! everything, and the same seed gives the same log to the last byte. `SEED=n` replays one.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+/// Half the time of a simulation goes into small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod clock;
 mod cloud;
 mod daemon;
@@ -24,7 +28,6 @@ mod wish;
 mod workload;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use run::{Outcome, Tally, run};
 use scenario::Depth;
@@ -64,33 +67,24 @@ fn failed_before(wanted: Depth) -> Vec<u64> {
 
 /// Runs seeds on every core, and fails with one line for each that is wrong.
 fn check(seeds: &[u64], depth: Depth) {
-    let next = AtomicU64::new(0);
     let total = Mutex::new((Tally::default(), Vec::new()));
-    let took = run::cost(|| {
-        std::thread::scope(|scope| {
-            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(|| {
-                    while let Some(seed) =
-                        seeds.get(usize::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap())
-                    {
-                        let outcome = run(*seed, depth);
-                        let (tally, wrong) = &mut *total.lock().unwrap();
-                        tally.add(&outcome.tally);
-                        if let Some(what) = outcome.wrong.first() {
-                            println!("{}", replay_line(*seed, depth, what));
-                            wrong.push(*seed);
-                        }
-                    }
-                });
-            }
-        });
+    let cost = run::on_every_core(seeds.len(), |n| {
+        let outcome = run(seeds[n], depth);
+        let (tally, wrong) = &mut *total.lock().unwrap();
+        tally.add(&outcome.tally);
+        if let Some(what) = outcome.wrong.first() {
+            println!("{}", replay_line(seeds[n], depth, what));
+            wrong.push(seeds[n]);
+        }
     });
     let (tally, wrong) = total.into_inner().unwrap();
     println!(
-        "{} seeds ({}) in {:.1} s: {tally:?}",
+        "{} seeds ({}) in {:.1} s, {:.1} s of processors, {:.0} virtual hours per second of a processor: {tally:?}",
         seeds.len(),
         depth.name(),
-        took.as_secs_f64()
+        cost.wall,
+        cost.cpu,
+        tally.virtual_hours / cost.cpu
     );
     assert!(wrong.is_empty(), "seeds {wrong:?} failed");
 }
@@ -189,6 +183,7 @@ impl std::fmt::Debug for Short<'_> {
             .field("staleness", &scenario.trouble.staleness)
             .field("replicas", &scenario.replicas)
             .field("scope", &scenario.scope)
+            .field("on_conflict", &scenario.on_conflict)
             .field("admission", &scenario.admission)
             .field("intervals", &scenario.intervals)
             .field("leases", &scenario.leases)

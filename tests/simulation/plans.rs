@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::dice::Dice;
-use crate::run::{self, Outcome};
+use crate::run::{self, Cost, Outcome};
 use crate::tales::{self, Tale};
 use crate::weather::{Fate, Operation, changes};
 
@@ -158,36 +157,17 @@ fn judge(plan: &Plan, outcome: &Outcome, calm: &Calm) -> Option<String> {
     (outcome.end != calm.end).then(|| format!("{plan}: ended as {:?} instead of {:?}", outcome.end, calm.end))
 }
 
-/// Runs plans on every core. What went wrong, and how many seconds of processor time it took.
-fn run_all(
-    plans: &[Plan],
-    tales: &[Tale],
-    calm: &[Calm],
-    progress: impl Fn(usize) + Sync,
-) -> (Vec<String>, f64) {
-    let next = AtomicUsize::new(0);
+/// Runs plans on every core. What went wrong, and what it cost.
+fn run_all(plans: &[Plan], tales: &[Tale], calm: &[Calm]) -> (Vec<String>, Cost) {
     let wrong = Mutex::new(Vec::new());
-    let took = run::cost(|| {
-        std::thread::scope(|scope| {
-            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(|| {
-                    loop {
-                        let n = next.fetch_add(1, Ordering::SeqCst);
-                        let Some(plan) = plans.get(n) else { break };
-                        let outcome = plan.run(tales);
-                        if let Some(what) = judge(plan, &outcome, &calm[plan.tale]) {
-                            println!(
-                                "PLAN={plan} cargo test --test simulation one_plan -- --nocapture  # {what}"
-                            );
-                            wrong.lock().unwrap().push(what);
-                        }
-                        progress(n + 1);
-                    }
-                });
-            }
-        });
+    let cost = run::on_every_core(plans.len(), |n| {
+        let plan = &plans[n];
+        if let Some(what) = judge(plan, &plan.run(tales), &calm[plan.tale]) {
+            println!("PLAN={plan} cargo test --test simulation one_plan -- --nocapture  # {what}");
+            wrong.lock().unwrap().push(what);
+        }
     });
-    (wrong.into_inner().unwrap(), took.as_secs_f64())
+    (wrong.into_inner().unwrap(), cost)
 }
 
 /// At every call that changes something and at every fifth look; `STRIDE=1` takes every look.
@@ -198,11 +178,13 @@ fn no_single_fault_breaks_a_promise() {
     let stride = crate::variable("STRIDE").map_or(5, |stride| usize::try_from(stride).unwrap());
     let plans = singles(&calm, stride);
     let calls: usize = calm.iter().map(|calm| calm.calls.len()).sum();
-    let (wrong, took) = run_all(&plans, &tales, &calm, |_| {});
+    let (wrong, cost) = run_all(&plans, &tales, &calm);
     println!(
-        "{} plans of one fault in {} tales with {calls} calls, {took:.1} s: {} wrong",
+        "{} plans of one fault in {} tales with {calls} calls in {:.1} s, {:.1} s of processors: {} wrong",
         plans.len(),
         tales.len(),
+        cost.wall,
+        cost.cpu,
         wrong.len()
     );
     assert!(plans.len() >= 4000, "{} plans", plans.len());
@@ -234,32 +216,26 @@ fn no_sampled_pair_of_faults_breaks_a_promise() {
     let drawn: Vec<(Plan, u64, u64)> = (0..count)
         .map(|_| (dice.pick(&firsts), dice.between(1, 50), dice.next()))
         .collect();
-    let next = AtomicUsize::new(0);
     let pairs = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((plan, ahead, which)) = drawn.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let first = plan.run(&tales);
-                    let nth = plan.places[0].nth + ahead;
-                    let Some(operation) = first.calls.get(usize::try_from(nth - 1).unwrap()) else {
-                        continue;
-                    };
-                    let fates = fates(operation);
-                    let (_, fate) = &fates[usize::try_from(*which % (fates.len() as u64)).unwrap()];
-                    pairs
-                        .lock()
-                        .unwrap()
-                        .extend(second(plan, &first, nth, fate.clone()));
-                }
-            });
-        }
+    run::on_every_core(drawn.len(), |n| {
+        let (plan, ahead, which) = &drawn[n];
+        let first = plan.run(&tales);
+        let nth = plan.places[0].nth + ahead;
+        let Some(operation) = first.calls.get(usize::try_from(nth - 1).unwrap()) else {
+            return;
+        };
+        let fates = fates(operation);
+        let (_, fate) = &fates[usize::try_from(*which % (fates.len() as u64)).unwrap()];
+        let pair = second(plan, &first, nth, fate.clone());
+        pairs.lock().unwrap().extend(pair);
     });
     let pairs = pairs.into_inner().unwrap();
-    let (wrong, took) = run_all(&pairs, &tales, &calm, |_| {});
+    let (wrong, cost) = run_all(&pairs, &tales, &calm);
     println!(
-        "{} pairs of faults in {took:.1} s: {} wrong",
+        "{} pairs of faults in {:.1} s, {:.1} s of processors: {} wrong",
         pairs.len(),
+        cost.wall,
+        cost.cpu,
         wrong.len()
     );
     assert!(
@@ -305,7 +281,7 @@ fn every_pair_of_faults() {
             .flat_map(|(at, operation)| fates(operation).into_iter().map(move |(_, fate)| (at, fate)))
             .filter_map(|(at, fate)| second(first, &outcome, u64::try_from(at).unwrap() + 1, fate))
             .collect();
-        wrong.extend(run_all(&pairs, &tales, &calm, |_| {}).0);
+        wrong.extend(run_all(&pairs, &tales, &calm).0);
         let mut done = done.lock().unwrap();
         done.insert(line, pairs.len());
         let total: usize = done.values().sum();

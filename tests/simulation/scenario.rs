@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::config::{AdmissionLimits, Intervals, LeaseSettings};
-use lamplighter::model::claim::Scope;
+use lamplighter::model::claim::{OnConflict, Scope};
 use simcloud::{Behaviour, Match};
 
 use crate::dice::Dice;
@@ -43,6 +43,7 @@ pub(crate) struct Scenario {
     pub(crate) trouble: Trouble,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) scope: Scope,
+    pub(crate) on_conflict: OnConflict,
     pub(crate) admission: AdmissionLimits,
     pub(crate) intervals: Intervals,
     /// How replicas share the apps; `None` on half the seeds: all of them act on everything.
@@ -174,6 +175,11 @@ impl Scenario {
                 Scope::UserApp
             } else {
                 Scope::User
+            },
+            on_conflict: if Dice::new(seed, 21).percent(50) {
+                OnConflict::Replace
+            } else {
+                OnConflict::Refuse
             },
             admission,
             intervals,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::config::{AdmissionLimits, Intervals};
-use lamplighter::model::claim::Scope;
+use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::row::Desired;
 use simcloud::{Behaviour, Match, Phase};
 
@@ -19,6 +19,7 @@ pub(crate) struct Tale {
     begin: &'static str,
     minutes: f64,
     replicas: usize,
+    on_conflict: OnConflict,
     events: Vec<(f64, Event)>,
 }
 
@@ -36,6 +37,7 @@ impl Tale {
             begin: MORNING,
             minutes,
             replicas: 1,
+            on_conflict: OnConflict::Refuse,
             events,
         }
     }
@@ -46,6 +48,13 @@ impl Tale {
 
     fn with_two_replicas(self) -> Self {
         Self { replicas: 2, ..self }
+    }
+
+    fn replacing(self) -> Self {
+        Self {
+            on_conflict: OnConflict::Replace,
+            ..self
+        }
     }
 
     pub(crate) fn scenario(&self) -> Scenario {
@@ -69,6 +78,7 @@ impl Tale {
                 })
                 .collect(),
             scope: Scope::User,
+            on_conflict: self.on_conflict,
             admission: AdmissionLimits {
                 max_concurrent_builds: 4,
                 reserved_for_destroys: 1,
@@ -150,6 +160,7 @@ pub(crate) fn all() -> Vec<Tale> {
     all.extend(misbehaving_builds());
     all.extend(meddled_with());
     all.extend(second_thoughts());
+    all.extend(replacements());
     all
 }
 
@@ -256,6 +267,24 @@ fn second_thoughts() -> Vec<Tale> {
     let back = vec![up(), (1.2, delete("ann")), (3.0, ann("shop", Desired::Running))];
     all.push(Tale::new("deleted-and-back", 14.0, back));
     all
+}
+
+/// One user's second app, asked for while the first one is up, being built, or was asked for again.
+fn replacements() -> Vec<Tale> {
+    let other = || put("amy", row("ann", "blog", "milk.apps.example", Desired::Running));
+    vec![
+        Tale::new("replace", 24.0, vec![up(), (8.0, other())]).replacing(),
+        Tale::new("replace-with-two", 24.0, vec![up(), (8.0, other())])
+            .replacing()
+            .with_two_replicas(),
+        Tale::new("replace-at-the-gate", 20.0, vec![up(), (1.2, other())]).replacing(),
+        Tale::new(
+            "replace-and-back",
+            32.0,
+            vec![up(), (6.0, other()), (9.0, ann("shop", Desired::Running))],
+        )
+        .replacing(),
+    ]
 }
 
 fn larger() -> RowSpec {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::cloud::StateSnapshot;
+use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::row::Desired;
 use lamplighter::model::status::Phase;
@@ -14,7 +15,7 @@ use crate::overlaps::overlaps;
 use crate::row::{Broken, RowSpec};
 use crate::scenario::Scenario;
 use crate::watch::Watch;
-use crate::wish::{self, Writes};
+use crate::wish::{self, Asked, Writes};
 
 /// Everything the portal wrote, by app.
 pub(crate) type Portal = BTreeMap<String, Writes>;
@@ -149,6 +150,10 @@ impl Scene<'_> {
                     .any(|s| s.up && s.desired == tasks_of(row.app));
                 (!up).then(|| "is called Ready and is not up".to_owned())
             }
+            (Phase::Refused, "Superseded") => {
+                let newer = self.superseded(id, Desired::Suspended);
+                (!newer).then(|| "is superseded, and nobody asked later".to_owned())
+            }
             (Phase::Refused, "SlotTaken" | "HostNameTaken") => {
                 let rival = self
                     .rivals(id, row)
@@ -187,6 +192,12 @@ impl Scene<'_> {
             .map(|(other, _)| other.as_str())
     }
 
+    /// Whether somebody may have asked later for the same slot, for an app that is at least that.
+    fn superseded(&self, id: &str, level: Desired) -> bool {
+        let now = self.now;
+        Superseding::of(self.scenario, self.portal, id).any(level, now, now)
+    }
+
     fn builds_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a BuildView> {
         self.builds
             .iter()
@@ -198,7 +209,8 @@ impl Scene<'_> {
             return Some(format!("should be suspended and {} runs", service.name));
         }
         let phase = self.phase(id);
-        (phase != Phase::Suspended).then(|| format!("should be suspended and is {phase}"))
+        let superseded = phase == Phase::Refused && self.superseded(id, Desired::Running);
+        (phase != Phase::Suspended && !superseded).then(|| format!("should be suspended and is {phase}"))
     }
 
     fn is_gone(&self, id: &str) -> Option<String> {
@@ -286,6 +298,39 @@ impl Scene<'_> {
     }
 }
 
+/// The requests for an app, and those for all others that wanted its slot, where the newest request has it.
+struct Superseding {
+    mine: Vec<Asked>,
+    others: Vec<Asked>,
+}
+
+impl Superseding {
+    fn of(scenario: &Scenario, portal: &Portal, id: &str) -> Self {
+        let rows = |writes: &'_ Writes| -> Vec<RowSpec> {
+            writes.iter().filter_map(|(_, row)| row.clone()).collect()
+        };
+        let own = portal.get(id).map(rows).unwrap_or_default();
+        let shares = |other: &RowSpec| {
+            own.iter()
+                .any(|row| row.user == other.user && (scenario.scope == Scope::User || row.app == other.app))
+        };
+        let asked = |writes: &Writes| wish::asked(writes, scenario.skew());
+        let replaces = scenario.on_conflict == OnConflict::Replace;
+        Self {
+            mine: portal.get(id).map(asked).unwrap_or_default(),
+            others: portal
+                .iter()
+                .filter(|(other, writes)| replaces && *other != id && rows(writes).iter().any(shares))
+                .flat_map(|(_, writes)| asked(writes))
+                .collect(),
+        }
+    }
+
+    fn any(&self, level: Desired, since: Timestamp, until: Timestamp) -> bool {
+        wish::may_supersede(&self.mine, &self.others, level, since, until)
+    }
+}
+
 /// Whether the row was once written under another owner or name, and so may rightly belong to either.
 fn changed_hands(writes: &Writes) -> bool {
     let other = |row: &RowSpec| matches!(row.broken, Some(Broken::OtherUser | Broken::OtherHost));
@@ -305,7 +350,9 @@ pub(crate) fn in_hindsight(
     let skew = scenario.skew() + SignedDuration::from_secs(2);
     let reason = |id: &str, most, since, until| {
         portal.get(id).is_some_and(|writes| {
-            changed_hands(writes) || wish::may_have_been(writes, most, since, until, skew)
+            changed_hands(writes)
+                || wish::may_have_been(writes, most, since, until, skew)
+                || Superseding::of(scenario, portal, id).any(Desired::Running, since, until)
         })
     };
     for build in builds
@@ -321,9 +368,16 @@ pub(crate) fn in_hindsight(
             ));
         }
     }
-    for (at, id, raised) in &watch.scaled_down {
-        if !reason(id, Desired::Suspended, *raised, *at) {
-            wrong.push(format!("no-surprise-kill: {id} was scaled to nothing at {at}"));
+    for scaled in &watch.scaled_down {
+        // ECS takes a new count unconditionally, so a call that the network delivers late undoes what came after it,
+        // and nobody can prevent that; the next look heals it. It was right if it was right when it was sent.
+        let sent = cloud.scaling_sent(&scaled.service, scaled.at);
+        let (id, since) = (&scaled.instance, scaled.raised.min(sent));
+        if !reason(id, Desired::Suspended, since, sent) {
+            let at = scaled.at;
+            wrong.push(format!(
+                "no-surprise-kill: {id} was scaled to nothing at {at}, by a call sent at {sent}"
+            ));
         }
     }
     wrong

@@ -24,8 +24,18 @@ pub(crate) struct Watch {
     state: StateSnapshot,
     /// Since when some daemon has been running; `None`: none is.
     pub(crate) eyes_since: Option<Timestamp>,
-    /// Services that daemons scaled to nothing, or removed: when, whose, and since when they were wanted.
-    pub(crate) scaled_down: Vec<(Timestamp, String, Timestamp)>,
+    /// Services that daemons scaled to nothing.
+    pub(crate) scaled_down: Vec<ScaledDown>,
+}
+
+/// A daemon's call took all tasks of a service.
+pub(crate) struct ScaledDown {
+    pub(crate) at: Timestamp,
+    pub(crate) service: String,
+    /// Whose it is.
+    pub(crate) instance: String,
+    /// Since when it had been wanted.
+    pub(crate) raised: Timestamp,
 }
 
 struct Seen {
@@ -66,7 +76,7 @@ impl Watch {
     /// Takes note of what a person did, so that no daemon is blamed for it.
     pub(crate) fn forgive(&mut self, cloud: &TestCloud, now: Timestamp) {
         self.look_at_services(&cloud.sim.world().services(), cloud, now);
-        self.scaled_down.retain(|(at, _, _)| *at != now);
+        self.scaled_down.retain(|scaled| scaled.at != now);
     }
 
     /// Looks at everything; what is wrong, each with the promise it breaks.
@@ -120,8 +130,12 @@ impl Watch {
                 seen.raised = now;
             }
             if service.desired == 0 && seen.desired > 0 && service.status == ServiceStatus::Active {
-                let instance = service.instance.clone().unwrap_or_default();
-                self.scaled_down.push((now, instance, seen.raised));
+                self.scaled_down.push(ScaledDown {
+                    at: now,
+                    service: service.name.clone(),
+                    instance: service.instance.clone().unwrap_or_default(),
+                    raised: seen.raised,
+                });
             }
             seen.desired = service.desired;
         }

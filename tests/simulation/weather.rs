@@ -76,6 +76,15 @@ struct Sky {
     changes: u64,
     faults: u64,
     log: Vec<String>,
+    scalings: Vec<Scaling>,
+}
+
+/// A new count of tasks that reached a service.
+#[derive(Debug)]
+struct Scaling {
+    service: String,
+    sent: Timestamp,
+    arrived: Timestamp,
 }
 
 /// The weather of one run.
@@ -151,6 +160,27 @@ impl Weather {
         sky.log.push(format!("{now} {operation} {what}"));
         drop(sky);
         self.changed.notify_one();
+    }
+
+    /// A new count reached a service.
+    pub(crate) fn note_scaling(&self, service: &str, sent: Timestamp) {
+        let (service, arrived) = (service.to_owned(), self.clock.now());
+        self.sky().scalings.push(Scaling {
+            service,
+            sent,
+            arrived,
+        });
+    }
+
+    /// When the call was sent that set a service's count at that time.
+    pub(crate) fn scaling_sent(&self, service: &str, at: Timestamp) -> Option<Timestamp> {
+        let sky = self.sky();
+        let arrived = |scaling: &&Scaling| scaling.service == service && scaling.arrived <= at;
+        sky.scalings
+            .iter()
+            .rev()
+            .find(arrived)
+            .map(|scaling| scaling.sent)
     }
 
     /// How long the call takes on the way, and what becomes of it.

@@ -61,6 +61,71 @@ pub(crate) fn is_open(writes: &Writes) -> bool {
     matches!(writes.last(), Some((_, Some(row))) if row.broken.is_some())
 }
 
+/// When a row was asked for, as far as anybody can tell: a request that says no time, or one to come, is as old as
+/// the daemon's first look at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    written: Timestamp,
+    earliest: Timestamp,
+    latest: Timestamp,
+    level: Desired,
+}
+
+/// Every request for an app, in order.
+pub(crate) fn asked(writes: &Writes, skew: SignedDuration) -> Vec<Asked> {
+    let mut last: Option<&RowSpec> = None;
+    let mut all = Vec::new();
+    for (written, row) in writes {
+        let Some(row) = row else {
+            last = None;
+            continue;
+        };
+        if last.is_some_and(|last| last.asks_as(row)) {
+            continue;
+        }
+        last = Some(row);
+        if row.broken.is_some() {
+            continue;
+        }
+        let seen = *written + NOTICED_AFTER[3] + skew;
+        let level = row.desired;
+        let said = row.requested_at.unwrap_or(Timestamp::MAX);
+        all.push(Asked {
+            written: *written,
+            earliest: said.min(*written - skew),
+            latest: said.min(seen),
+            level,
+        });
+    }
+    all
+}
+
+/// Whether one of `others`, which asked for its app to be at least `level`, may have been newer than what `mine` asked
+/// for last at some time from `since` to `until`.
+pub(crate) fn may_supersede(
+    mine: &[Asked],
+    others: &[Asked],
+    level: Desired,
+    since: Timestamp,
+    until: Timestamp,
+) -> bool {
+    // What was written before may not have been noticed yet.
+    let noticed = since.saturating_sub(NOTICED_AFTER[3]).unwrap();
+    let before = mine.iter().rev().find(|asked| asked.written <= noticed);
+    let since_then = mine
+        .iter()
+        .filter(|asked| asked.written > noticed && asked.written <= until);
+    let oldest = before
+        .into_iter()
+        .chain(since_then)
+        .map(|asked| asked.earliest)
+        .min();
+    others
+        .iter()
+        .filter(|other| other.written <= until && other.level >= level)
+        .any(|other| oldest.is_none_or(|oldest| other.latest >= oldest))
+}
+
 #[derive(Default)]
 struct Known {
     last: Option<RowSpec>,

@@ -71,7 +71,7 @@ pub(crate) struct Lives {
     seed: u64,
     shared: PathBuf,
     alone: PathBuf,
-    lives: AtomicU64,
+    begun: AtomicU64,
     stopped: AtomicU64,
 }
 
@@ -84,13 +84,13 @@ impl Lives {
             seed,
             shared: config("soak-shared", SHARDS),
             alone: config("soak-alone", 1),
-            lives: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
             stopped: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn lives(&self) -> u64 {
-        self.lives.load(Ordering::Relaxed)
+        self.begun.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stopped(&self) -> u64 {
@@ -99,7 +99,7 @@ impl Lives {
 
     /// A replica that nobody kills.
     pub(crate) fn steady(&self) -> Process {
-        self.lives.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
         Process::start(&self.shared)
     }
 
@@ -107,7 +107,7 @@ impl Lives {
     pub(crate) async fn come_and_go(&self, storm: &Storm, place: u64) {
         let mut dice = Dice::new(self.seed, 20 + place);
         while storm.is_on() {
-            self.lives.fetch_add(1, Ordering::Relaxed);
+            self.begun.fetch_add(1, Ordering::Relaxed);
             let config = if dice.percent(50) {
                 &self.alone
             } else {

@@ -18,7 +18,7 @@
 mod dice;
 mod judge;
 #[path = "../support/lab/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared; a part of it is used here")]
+#[allow(unused_imports, reason = "shared; a part of it is used here")]
 mod lab;
 mod lives;
 mod memory;

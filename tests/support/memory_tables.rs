@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lamplighter::cloud::{DesiredStore, Result, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
-use lamplighter::model::claim::{Claim, ClaimKey};
+use lamplighter::model::claim::{Bid, Claim, ClaimKey};
 use lamplighter::model::history::Event;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
@@ -104,6 +104,7 @@ impl Items {
             self.claims.entry(key.clone()).or_insert_with(|| Claim {
                 app: me.clone(),
                 since: write.at,
+                bid: None,
             });
         }
         for key in &write.release {
@@ -128,6 +129,21 @@ impl Items {
             *gate = Gate::Closed;
         }
         Some(gate.clone())
+    }
+
+    /// Writes a bid onto a claim that is as it was read.
+    pub(crate) fn bid(
+        &mut self,
+        slot: &ClaimKey,
+        holder: &AppId,
+        over: Option<&Bid>,
+        bid: &Bid,
+    ) -> Option<Claim> {
+        let claim = self.claims.get_mut(slot)?;
+        if claim.app == *holder && claim.bid.as_ref() == over {
+            claim.bid = Some(bid.clone());
+        }
+        Some(claim.clone())
     }
 
     /// The leases of these shards.
@@ -208,6 +224,16 @@ impl StateStore for MemoryTables {
 
     async fn close_gate(&self, operation: &OperationId) -> Result<Option<Gate>> {
         Ok(self.items().close_gate(operation))
+    }
+
+    async fn bid(
+        &self,
+        slot: &ClaimKey,
+        holder: &AppId,
+        over: Option<&Bid>,
+        bid: &Bid,
+    ) -> Result<Option<Claim>> {
+        Ok(self.items().bid(slot, holder, over, bid))
     }
 
     async fn write(&self, write: &Write) -> std::result::Result<(), WriteError> {

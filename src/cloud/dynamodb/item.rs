@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::cloud::text;
-use crate::model::claim::Claim;
+use crate::model::claim::{Bid, Claim};
 use crate::model::history::Event;
 use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
@@ -114,11 +114,22 @@ pub(super) fn read_gate(item: &Item) -> Result<Gate, String> {
     }
 }
 
+/// Where a claim carries the newest request for it. Releases before these were known leave both alone.
+pub(super) const BIDDER: &str = "bidder";
+pub(super) const BID_AT: &str = "bidAt";
+
 /// The claim that an item stands for.
 pub(super) fn read_claim(item: &Item) -> Result<Claim, String> {
     let app = AppId::from_key(string(item, "app")?).ok_or("app is not an id")?;
     let since = timestamp(item, "since")?;
-    Ok(Claim { app, since })
+    let bid = match item.get(BIDDER) {
+        None => None,
+        Some(_) => Some(Bid {
+            app: AppId::from_key(string(item, BIDDER)?).ok_or("bidder is not an id")?,
+            at: timestamp(item, BID_AT)?,
+        }),
+    };
+    Ok(Claim { app, since, bid })
 }
 
 pub(super) fn lease_key(shard: Shard) -> String {

@@ -2,12 +2,13 @@
 //! and every write of memory is conditional on the version it was read with.
 //!
 //! `item` knows how our values look as items, `desired` and `state` carry out the traits, `write` is the
-//! one way memory changes, with gate and claims (`actions` has the parts), `leases` is about leases alone, and
-//! `tables` creates what is missing.
+//! one way memory changes, with gate and claims (`actions` has the parts), `bids` and `leases` are about those
+//! alone, and `tables` creates what is missing.
 
 use crate::cloud::aws::Clients;
 
 mod actions;
+mod bids;
 mod desired;
 mod item;
 mod leases;

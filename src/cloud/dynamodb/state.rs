@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::DynamoDb;
 use super::item::{self, Item};
 use crate::cloud::{Error, Result, StateSnapshot, StateStore, Swapped, Write, WriteError, aws, pages, text};
-use crate::model::claim::ClaimKey;
+use crate::model::claim::{Bid, Claim, ClaimKey};
 use crate::model::history::Event;
 use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
@@ -107,6 +107,16 @@ impl StateStore for DynamoDb {
                 .map_err(|problem| unreadable(call, &key, &problem)),
             Some(_) | None => Err(aws::map(call, error)),
         }
+    }
+
+    async fn bid(
+        &self,
+        slot: &ClaimKey,
+        holder: &AppId,
+        over: Option<&Bid>,
+        bid: &Bid,
+    ) -> Result<Option<Claim>> {
+        self.place_bid(slot, holder, over, bid).await
     }
 
     async fn write(&self, write: &Write) -> std::result::Result<(), WriteError> {

@@ -1,5 +1,6 @@
 //! A lab: a simulated AWS on a real socket, the real tables, and daemons that can be started, stopped and
 //! killed, all in this process and on real time that runs a few hundred times faster for builds.
+#![allow(dead_code, reason = "each test binary that shares this uses a part of it")]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
