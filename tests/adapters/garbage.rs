@@ -10,11 +10,17 @@ use crate::canned::{Answer, Canned};
 use crate::support::{id, operation};
 
 fn unavailable<T: std::fmt::Debug>(what: &str, answered: Result<T, Error>) {
-    assert!(matches!(answered, Err(Error::Unavailable { .. })), "{what}: {answered:?}");
+    assert!(
+        matches!(answered, Err(Error::Unavailable { .. })),
+        "{what}: {answered:?}"
+    );
 }
 
 fn unreadable<T: std::fmt::Debug>(what: &str, answered: Result<T, Error>) {
-    assert!(matches!(answered, Err(Error::Unreadable { .. })), "{what}: {answered:?}");
+    assert!(
+        matches!(answered, Err(Error::Unreadable { .. })),
+        "{what}: {answered:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -26,7 +32,13 @@ async fn an_empty_answer_says_neither_absent_nor_done() {
         unavailable("a memory", cloud.state.memory(&id("a1")).await);
         unavailable("a gate", cloud.state.gate(&operation(1)).await);
         unavailable("closing a gate", cloud.state.close_gate(&operation(1)).await);
-        unavailable("scaling", cloud.services.scale(&ClusterName::new("apps"), &service(), 1).await);
+        unavailable(
+            "scaling",
+            cloud
+                .services
+                .scale(&ClusterName::new("apps"), &service(), 1)
+                .await,
+        );
         assert!(calls.take().iter().all(|call| call.outcome == "unavailable"));
     }
 }
@@ -66,7 +78,11 @@ async fn of_half_a_listing_of_target_groups_nothing_is_gone() {
     for cut in 0..GROUPS.len() {
         let (cloud, _) = Canned::new([Answer::xml(200, &GROUPS[..cut])]).cloud();
         let seen = cloud.routes.groups(&names).await;
-        assert!(seen.values().all(Observed::is_unknown), "{}: {seen:?}", &GROUPS[..cut]);
+        assert!(
+            seen.values().all(Observed::is_unknown),
+            "{}: {seen:?}",
+            &GROUPS[..cut]
+        );
     }
     let (cloud, _) = Canned::new([Answer::xml(200, GROUPS)]).cloud();
     assert!(cloud.routes.groups(&names).await["gone"].is_absent());
@@ -93,5 +109,9 @@ async fn an_error_that_quotes_what_it_cannot_read_stays_short() {
     let body = json!({"Items": [], "Count": "x".repeat(100_000)});
     let (cloud, _) = Canned::new([Answer::json(200, &body)]).cloud();
     let error = cloud.desired.rows().await.unwrap_err().chain();
-    assert!(error.starts_with("dynamodb.Scan") && error.chars().count() < 1_100, "{}", error.len());
+    assert!(
+        error.starts_with("dynamodb.Scan") && error.chars().count() < 1_100,
+        "{}",
+        error.len()
+    );
 }
