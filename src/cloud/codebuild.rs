@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_codebuild::types::{self as sdk, BuildPhase, EnvironmentVariableType, StatusType};
 
 use super::aws::{self, Clients};
+use super::pages;
 use super::text::{self, SENTENCE_MAX};
 use super::{Builds, Error, Result};
 use crate::model::Timestamp;
@@ -113,20 +114,21 @@ impl Builds for CodeBuild {
                 .client
                 .list_builds_for_project()
                 .project_name(project.as_str())
-                .set_next_token(after)
+                .set_next_token(after.clone())
                 .send()
                 .await
                 .map_err(|e| aws::map(call, e))?;
-            let ids = page.ids.unwrap_or_default();
+            let ids = pages::listed(call, page.ids)?;
             let mut builds = self.describe(&ids).await?;
             let reached = builds
                 .iter()
                 .any(|listed| listed.build.started_at.is_some_and(|started| started < since));
             builds.retain(|listed| listed.build.started_at.is_none_or(|started| started >= since));
             listed.append(&mut builds);
-            match page.next_token {
-                Some(token) if !token.is_empty() && !reached => after = Some(token),
-                Some(_) | None => return Ok(listed),
+            let token = page.next_token.filter(|token| !token.is_empty());
+            after = pages::next(call, after.as_ref(), token)?;
+            if after.is_none() || reached {
+                return Ok(listed);
             }
         }
     }

@@ -12,6 +12,7 @@ use aws_sdk_ecs::types::{
 };
 
 use super::aws::{self, Clients};
+use super::pages;
 use super::text::{self, SENTENCE_MAX};
 use super::{Error, Result, Services};
 use crate::model::blueprint::{HOST_TAG, INSTANCE_TAG};
@@ -70,17 +71,18 @@ impl Services for Ecs {
                 .list_services()
                 .cluster(cluster.as_str())
                 .max_results(PAGE_MAX)
-                .set_next_token(after)
+                .set_next_token(after.clone())
                 .send()
                 .await
                 .map_err(|e| aws::map(call, e))?;
-            for arn in page.service_arns.unwrap_or_default() {
+            for arn in pages::listed(call, page.service_arns)? {
                 let name = text::name(text::last_segment(&arn));
                 names.insert(name.map_err(|problem| Error::Unreadable { call, problem })?);
             }
-            match page.next_token {
-                Some(token) if !token.is_empty() => after = Some(token),
-                Some(_) | None => return Ok(names.into_iter().collect()),
+            let token = page.next_token.filter(|token| !token.is_empty());
+            after = pages::next(call, after.as_ref(), token)?;
+            if after.is_none() {
+                return Ok(names.into_iter().collect());
             }
         }
     }

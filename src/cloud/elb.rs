@@ -8,6 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::aws::{self, Clients};
+use super::pages;
 use super::text::{self, SENTENCE_MAX};
 use super::{Error, Result, Routes};
 use crate::model::observed::{Observed, TargetGroup, Targets};
@@ -119,6 +120,7 @@ impl Elb {
 
     /// Every target group by name, with its ARN. All pages or an error.
     async fn all(&self) -> Result<BTreeMap<String, (TargetGroup, String)>> {
+        let call = "elasticloadbalancing.DescribeTargetGroups";
         let mut all = BTreeMap::new();
         let mut after = None;
         loop {
@@ -126,18 +128,22 @@ impl Elb {
                 .client
                 .describe_target_groups()
                 .page_size(PAGE_MAX)
-                .set_marker(after)
+                .set_marker(after.clone())
                 .send()
                 .await
-                .map_err(|e| aws::map("elasticloadbalancing.DescribeTargetGroups", e))?;
-            for group in page.target_groups.unwrap_or_default() {
-                if let (Some(name), Some(arn)) = (group.target_group_name(), group.target_group_arn()) {
-                    all.insert(name.to_owned(), (without_targets(&group), arn.to_owned()));
-                }
+                .map_err(|e| aws::map(call, e))?;
+            for group in pages::listed(call, page.target_groups)? {
+                let (Some(name), Some(arn)) = (group.target_group_name(), group.target_group_arn()) else {
+                    // It may be any of those that are asked for, which must not look gone.
+                    let problem = "a target group has no name or no ARN".to_owned();
+                    return Err(Error::Unreadable { call, problem });
+                };
+                all.insert(name.to_owned(), (without_targets(&group), arn.to_owned()));
             }
-            match page.next_marker {
-                Some(marker) if !marker.is_empty() => after = Some(marker),
-                Some(_) | None => return Ok(all),
+            let marker = page.next_marker.filter(|marker| !marker.is_empty());
+            after = pages::next(call, after.as_ref(), marker)?;
+            if after.is_none() {
+                return Ok(all);
             }
         }
     }

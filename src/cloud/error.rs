@@ -2,6 +2,11 @@
 
 use std::error::Error as StdError;
 
+use super::text::one_line;
+
+/// The most characters of an error and its causes.
+const CHAIN_MAX: usize = 1_000;
+
 /// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -85,7 +90,7 @@ impl Error {
         }
     }
 
-    /// The error and its causes in one line.
+    /// The error and its causes in one line of bounded length.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();
@@ -97,6 +102,7 @@ impl Error {
             }
             cause = error.source();
         }
-        text
+        // The SDK quotes what it cannot read, however long it is.
+        one_line(&text, CHAIN_MAX)
     }
 }

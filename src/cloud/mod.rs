@@ -29,6 +29,7 @@ pub mod codebuild;
 pub mod dynamodb;
 pub mod ecs;
 pub mod elb;
+mod pages;
 pub mod probe;
 mod text;
 

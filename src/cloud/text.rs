@@ -13,12 +13,17 @@ pub(super) const SENTENCE_MAX: usize = 300;
 /// reading direction escaped.
 pub(super) fn one_line(text: &str, max: usize) -> String {
     let mut out = String::new();
-    for (count, c) in text.trim().chars().enumerate() {
-        if count == max {
+    let mut left = max;
+    for c in text.trim().chars() {
+        let hidden = c.is_control() || is_invisible(c);
+        // Counted as it is written: what is escaped takes up to ten characters.
+        let takes = if hidden { c.escape_unicode().len() } else { 1 };
+        if takes > left {
             out.push('…');
             break;
         }
-        if c.is_control() || is_invisible(c) {
+        left -= takes;
+        if hidden {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -61,6 +66,7 @@ mod tests {
         assert_eq!(one_line(" a\r\nb\u{202e}c ", 90), "a\\u{d}\\u{a}b\\u{202e}c");
         assert_eq!(one_line(&"ä".repeat(9), 3), "äää…");
         assert_eq!(one_line("", 3), "");
+        assert_eq!(one_line(&"\0".repeat(9), 12), "\\u{0}\\u{0}…");
     }
 
     #[test]

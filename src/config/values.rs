@@ -326,6 +326,10 @@ pub(super) fn log_filter() -> Rule<String> {
         if text.trim().is_empty() {
             return Err(Wrong::new("is empty", remedy));
         }
+        // The parser panics on some text that is not ASCII, and no target of ours is.
+        if !text.is_ascii() {
+            return Err(Wrong::new("is not a list of log directives", remedy));
+        }
         match tracing_subscriber::EnvFilter::builder().parse(text) {
             Ok(_) => Ok(text.to_owned()),
             Err(_) => Err(Wrong::new("is not a list of log directives", remedy)),

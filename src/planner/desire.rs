@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use super::contest::{self, SUPERSEDED};
 use super::draft::{Draft, minute};
 use crate::model::memory::{Accepted, Stop};
+use crate::model::observed::Observed;
 use crate::model::policy::Deletions;
 use crate::model::row::Desired;
 use crate::model::schedule::{CurfewAction, later};
@@ -27,23 +28,7 @@ pub(super) struct Wish {
 /// Decides what is effectively wanted, and remembers a stop that has come due.
 pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     let Some(accepted) = draft.memory.accepted.clone() else {
-        return Wish {
-            level: Desired::Destroyed,
-            may_start: false,
-            rule: if draft.memory.found.is_some() && draft.view.row.is_absent() {
-                "Orphan"
-            } else if draft.view.row.is_absent() {
-                "RowDeleted"
-            } else {
-                "NeverAccepted"
-            },
-            because: if draft.memory.found.is_some() && draft.view.row.is_absent() {
-                "It was found in AWS, and nothing asks for it.".to_owned()
-            } else {
-                "Nothing was ever accepted for this app.".to_owned()
-            },
-            next: None,
-        };
+        return without_a_spec(draft);
     };
     let times = Times::of(draft, &accepted, accepted.request.at);
     for stop in [times.due, contest::outbid(draft, &accepted)]
@@ -89,6 +74,36 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
             },
             rule: rule.to_owned(),
         });
+    wish
+}
+
+/// Nothing was ever accepted. What may be there all the same, since AWS told of it, stays as it is until a row that
+/// makes sense asks for something, asks for its end, or is known to be gone.
+fn without_a_spec(draft: &mut Draft<'_>) -> Wish {
+    let mut wish = Wish {
+        level: Desired::Destroyed,
+        may_start: false,
+        rule: "NeverAccepted",
+        because: "Nothing was ever accepted for this app.".to_owned(),
+        next: None,
+    };
+    let there = draft.memory.deployment.is_some();
+    match &draft.view.row {
+        Observed::Present(row) if there && row.desired != Some(Desired::Destroyed) => {
+            wish.level = Desired::Running;
+        }
+        Observed::Present(_) | Observed::Unknown => {}
+        Observed::Absent if draft.memory.found.is_some() => {
+            wish.rule = "Orphan";
+            "It was found in AWS, and nothing asks for it.".clone_into(&mut wish.because);
+        }
+        Observed::Absent if there => {
+            wish.level = Desired::Running;
+            wish.rule = "Row";
+            judge_deletion(draft, &mut wish);
+        }
+        Observed::Absent => wish.rule = "RowDeleted",
+    }
     wish
 }
 

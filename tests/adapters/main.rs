@@ -9,6 +9,7 @@ mod canned;
 mod conformance;
 mod desired;
 mod errors;
+mod garbage;
 mod leases;
 mod loaded;
 #[path = "../support/memory_tables.rs"]

@@ -91,6 +91,18 @@ fn an_app_whose_memory_was_lost_is_known_again_without_a_build() {
         assert_eq!(tale.world.remains(), [""; 0]);
         tale.has_started(1, 1);
     });
+    tell("memory_lost_and_row_spoilt", |tale| {
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.change(&json!({"app": "nonsense"})).pass();
+        tale.note("what was accepted is lost with it, and what runs is left as it is");
+        tale.lose_the_state_table().pass().pass().run(mins(10));
+        tale.has_started(1, 0);
+        tale.note("a row that is gone is confirmed first, as ever");
+        tale.delete().pass();
+        tale.has_started(1, 0);
+        tale.sweep().until(Phase::Destroyed);
+        tale.has_started(1, 1);
+    });
     tell("memory_lost_and_no_build_known", |tale| {
         tale.write(nameless("plain")).soon(Phase::Ready);
         let host = tale.world.memory.as_ref().unwrap().status.host_name.clone();

@@ -24,6 +24,7 @@ use jiff::Timestamp;
 mod error;
 mod observer;
 mod virtual_time;
+mod whole;
 
 pub(super) use error::{chain, map};
 pub use observer::{CallObserver, Unobserved};
@@ -136,22 +137,26 @@ impl Clients {
 
         let mut codebuild = aws_sdk_codebuild::config::Builder::from(config)
             .retry_partition(partition())
-            .interceptor(interceptor());
+            .interceptor(interceptor())
+            .interceptor(whole::Whole);
         codebuild.set_invocation_id_generator(ids.clone());
         let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_partition(partition())
-            .interceptor(interceptor());
+            .interceptor(interceptor())
+            .interceptor(whole::Whole);
         dynamodb.set_invocation_id_generator(ids.clone());
         if let Some(url) = dynamodb_endpoint_url {
             dynamodb.set_endpoint_url(Some(url.to_owned()));
         }
         let mut ecs = aws_sdk_ecs::config::Builder::from(config)
             .retry_partition(partition())
-            .interceptor(interceptor());
+            .interceptor(interceptor())
+            .interceptor(whole::Whole);
         ecs.set_invocation_id_generator(ids.clone());
         let mut elb = aws_sdk_elasticloadbalancingv2::config::Builder::from(config)
             .retry_partition(partition())
-            .interceptor(interceptor());
+            .interceptor(interceptor())
+            .interceptor(whole::Whole);
         elb.set_invocation_id_generator(ids);
         Self {
             codebuild: aws_sdk_codebuild::Client::from_conf(codebuild.build()),

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::DynamoDb;
 use super::item::{self, Item};
-use crate::cloud::{DesiredStore, Result, Rows, aws};
+use crate::cloud::{DesiredStore, Result, Rows, aws, pages};
 use crate::model::name::AppId;
 use crate::model::row::{ATTRIBUTES, Row};
 
@@ -92,6 +92,7 @@ impl DynamoDb {
     /// Every item of a table, read consistently. A page that fails fails the whole: what it would have held
     /// must not look deleted.
     pub(super) async fn scan(&self, table: &str) -> Result<Vec<Item>> {
+        let call = "dynamodb.Scan";
         let mut items = Vec::new();
         let mut after = None;
         loop {
@@ -100,15 +101,16 @@ impl DynamoDb {
                 .scan()
                 .table_name(table)
                 .consistent_read(true)
-                .set_exclusive_start_key(after)
+                .set_exclusive_start_key(after.clone())
                 .send()
                 .await
-                .map_err(|e| aws::map("dynamodb.Scan", e))?;
-            items.extend(page.items.unwrap_or_default());
+                .map_err(|e| aws::map(call, e))?;
+            items.extend(pages::listed(call, page.items)?);
             // AWS: a page may be empty and still not be the last; only a missing key ends the scan.
-            match page.last_evaluated_key {
-                Some(key) if !key.is_empty() => after = Some(key),
-                Some(_) | None => return Ok(items),
+            let last = page.last_evaluated_key.filter(|key| !key.is_empty());
+            after = pages::next(call, after.as_ref(), last)?;
+            if after.is_none() {
+                return Ok(items);
             }
         }
     }

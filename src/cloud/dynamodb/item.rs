@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::cloud::text;
@@ -76,7 +77,31 @@ pub(super) fn read_memory(id: &AppId, mut item: Item) -> Result<Memory, String> 
         whole.insert(top.to_owned(), value);
     }
     whole.insert("id".to_owned(), text(id.as_str()));
-    from_item(whole).map_err(|e| text::one_line(&e.to_string(), text::SENTENCE_MAX))
+    decode(whole)
+}
+
+/// An item as one of our types. `serde_dynamo` panics at an attribute of a type that the SDK does not know.
+fn decode<T: DeserializeOwned>(item: Item) -> Result<T, String> {
+    if !item.values().all(has_known_types) {
+        return Err("it holds an attribute of an unknown type".to_owned());
+    }
+    from_item(item).map_err(|e| text::one_line(&e.to_string(), text::SENTENCE_MAX))
+}
+
+fn has_known_types(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::M(map) => map.values().all(has_known_types),
+        AttributeValue::L(list) => list.iter().all(has_known_types),
+        AttributeValue::S(_)
+        | AttributeValue::N(_)
+        | AttributeValue::B(_)
+        | AttributeValue::Bool(_)
+        | AttributeValue::Null(_)
+        | AttributeValue::Ss(_)
+        | AttributeValue::Ns(_)
+        | AttributeValue::Bs(_) => true,
+        _ => false,
+    }
 }
 
 /// The gate that an item stands for.
@@ -175,7 +200,7 @@ pub(super) fn of_event(event: &Event) -> Result<Item, String> {
 }
 
 pub(super) fn read_event(item: Item) -> Result<Event, String> {
-    from_item(item).map_err(|e| text::one_line(&e.to_string(), text::SENTENCE_MAX))
+    decode(item)
 }
 
 /// A string attribute.

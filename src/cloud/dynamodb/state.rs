@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::DynamoDb;
 use super::item::{self, Item};
-use crate::cloud::{Error, Result, StateSnapshot, StateStore, Swapped, Write, WriteError, aws, text};
+use crate::cloud::{Error, Result, StateSnapshot, StateStore, Swapped, Write, WriteError, aws, pages, text};
 use crate::model::claim::{Bid, Claim, ClaimKey};
 use crate::model::history::Event;
 use crate::model::lease::{Lease, Shard};
@@ -124,6 +124,7 @@ impl StateStore for DynamoDb {
     }
 
     async fn events(&self, id: &AppId, limit: u32) -> Result<Vec<Event>> {
+        let call = "dynamodb.Query";
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut events = Vec::new();
         let mut after = None;
@@ -139,20 +140,19 @@ impl StateStore for DynamoDb {
                 .consistent_read(true)
                 .scan_index_forward(false)
                 .limit(i32::try_from(left.clamp(1, 1000)).unwrap_or(1000))
-                .set_exclusive_start_key(after)
+                .set_exclusive_start_key(after.clone())
                 .send()
                 .await
-                .map_err(|e| aws::map("dynamodb.Query", e))?;
+                .map_err(|e| aws::map(call, e))?;
             // A line that cannot be read, say of an older release, must not hide the others.
-            let readable = page
-                .items
-                .unwrap_or_default()
+            let readable = pages::listed(call, page.items)?
                 .into_iter()
                 .filter_map(|found| item::read_event(found).ok());
             events.extend(readable.take(left));
-            match page.last_evaluated_key {
-                Some(key) if !key.is_empty() && events.len() < wanted => after = Some(key),
-                Some(_) | None => return Ok(events),
+            let last = page.last_evaluated_key.filter(|key| !key.is_empty());
+            after = pages::next(call, after.as_ref(), last)?;
+            if after.is_none() || events.len() >= wanted {
+                return Ok(events);
             }
         }
     }
@@ -281,12 +281,7 @@ impl DynamoDb {
                 .send()
                 .await
                 .map_err(|e| aws::map(call, e))?;
-            items.extend(
-                answer
-                    .responses
-                    .into_iter()
-                    .flat_map(|tables| tables.into_values().flatten()),
-            );
+            items.extend(pages::listed(call, answer.responses)?.into_values().flatten());
             match answer
                 .unprocessed_keys
                 .and_then(|mut tables| tables.remove(&self.tables.state))
