@@ -99,6 +99,26 @@ impl World {
         }
     }
 
+    /// Someone retries a complete build in the console, or `CodeBuild` does: the same request, a new build. Whether it
+    /// was there to be retried.
+    pub fn retry_build(&self, id: &str) -> bool {
+        let (mut sim, now) = self.shared.now();
+        let complete = sim.state.builds.get(id).is_some_and(|build| build.is_complete());
+        if complete {
+            sim.retry_build(id, now);
+        }
+        complete
+    }
+
+    /// `CodeBuild` does not know a build any more, as after `BatchDeleteBuilds`; what it does, it goes on doing.
+    pub fn forget_build(&self, id: &str) {
+        let (mut sim, now) = self.shared.now();
+        if let Some(build) = sim.state.builds.get_mut(id) {
+            build.forgotten = true;
+            sim.ledger.note(now, &format!("{id} is forgotten"));
+        }
+    }
+
     /// What a build hangs on comes free; without a hang, nothing happens.
     pub fn release_build(&self, id: &str) {
         let (mut sim, now) = self.shared.now();
