@@ -12,7 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 
 use crate::cloud::SimCloud;
-use crate::wire::answer::Reply;
+use crate::wire::answer::{Bytewise, Reply};
 
 impl SimCloud {
     /// An HTTP client for any AWS SDK client; each of them may use a clone.
@@ -38,7 +38,11 @@ impl HttpConnector for InMemory {
         HttpConnectorFuture::new(async move {
             let request = into_http(request)?;
             match cloud.handle(request).await {
-                Reply::Response(response) => into_sdk(response),
+                Reply::Response(response) => into_sdk(response.map(SdkBody::from)),
+                Reply::Reset(response) => into_sdk(response.map(|body| {
+                    let half = Bytewise::half(&body);
+                    SdkBody::from_body_1_x(half)
+                })),
                 Reply::Dropped => Err(ConnectorError::io(
                     "connection closed before the message completed".into(),
                 )),
@@ -59,7 +63,6 @@ fn into_http(request: HttpRequest) -> Result<http::Request<Bytes>, ConnectorErro
     Ok(http::Request::from_parts(parts, body))
 }
 
-fn into_sdk(response: http::Response<Bytes>) -> Result<HttpResponse, ConnectorError> {
-    HttpResponse::try_from(response.map(SdkBody::from))
-        .map_err(|error| ConnectorError::other(error.into(), None))
+fn into_sdk(response: http::Response<SdkBody>) -> Result<HttpResponse, ConnectorError> {
+    HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }

@@ -173,7 +173,8 @@ impl SimCloud {
             let (mut sim, now) = self.shared.now();
             sim.faults.dress(&drawn, now);
             let throttled = sim.over_its_rate(&call, now).then_some(Fault::Throttle);
-            let fault = drawn.decisive.clone().or(throttled);
+            let expired = sim.faults.expired(now).then_some(Fault::ExpiredCredentials);
+            let fault = expired.or(drawn.decisive.clone()).or(throttled);
             let (reply, outcome) = settle(&mut sim, &call, fault.as_ref(), now);
             let reply = put_back(reply, left);
             sim.faults.undress();
@@ -212,10 +213,16 @@ fn settle(sim: &mut Sim, call: &Call, fault: Option<&Fault>, now: Timestamp) -> 
             | Fault::InternalError(_)
             | Fault::AccessDenied
             | Fault::AccountLimitExceeded
-            | Fault::TransactionConflict),
+            | Fault::TransactionConflict
+            | Fault::ExpiredCredentials
+            | Fault::Cancelled(_)),
         ) => {
             let refusal = refusals::of(fault, call, &sim.config);
             answered(sim.answer(Some(call.service), &call.operation, refusal))
+        }
+        Some(Fault::NothingFound) => {
+            let nothing = Ok(refusals::nothing_found(call));
+            answered(sim.answer(Some(call.service), &call.operation, nothing))
         }
         Some(Fault::LoseRequest) => (Reply::Dropped, "lost, not applied".to_owned()),
         Some(Fault::LoseResponse) => {
@@ -243,6 +250,14 @@ fn settle(sim: &mut Sim, call: &Call, fault: Option<&Fault>, now: Timestamp) -> 
             answer.body.truncate(half);
             let (reply, outcome) = answered(answer);
             (reply, format!("{outcome}, truncated"))
+        }
+        Some(Fault::ResetMidBody) => {
+            let answer = perform(sim, call, now);
+            let outcome = answer.outcome();
+            (
+                Reply::Reset(answer.into_response()),
+                format!("{outcome}, reset in its middle"),
+            )
         }
     }
 }

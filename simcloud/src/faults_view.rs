@@ -29,6 +29,11 @@ impl Faults {
         self.set(FaultPlan::default());
     }
 
+    /// Until then the credentials of all callers are expired: every call of AWS is refused, whatever the plan says.
+    pub fn expire_credentials_until(&self, until: jiff::Timestamp) {
+        self.shared.now().0.faults.expire_until(until);
+    }
+
     /// How many faults of each kind there have been.
     pub fn injected(&self) -> BTreeMap<String, u64> {
         self.shared.now().0.faults.injected()

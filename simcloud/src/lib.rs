@@ -41,7 +41,7 @@ pub use cloud::SimCloud;
 pub use config::{Contract, Gatekeeper, SimConfig, Span, Timings};
 pub use direct::{Refusal, StoppedTaskView, TargetGroupView};
 pub use dynoxide::Database;
-pub use faults::{Fault, FaultPlan, ServerError};
+pub use faults::{Cancellation, Fault, FaultPlan, ServerError};
 pub use faults_view::Faults;
 pub use snapshot::RestoreError;
 pub use view::{BuildView, ServiceView, World};

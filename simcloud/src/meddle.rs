@@ -8,7 +8,7 @@ use crate::view::World;
 use crate::world::after;
 use crate::world::agenda::TaskStep;
 use crate::world::behaviour::{Crash, Quirks};
-use crate::world::builds::BuildStatus;
+use crate::world::builds::{Build, BuildStatus};
 use crate::world::services::{ServiceStatus, service_key};
 use crate::world::targets::Health;
 use crate::world::tasks::TaskStatus;
@@ -96,6 +96,26 @@ impl World {
         let (mut sim, now) = self.shared.now();
         if sim.state.builds.get(id).is_some_and(|build| !build.is_complete()) {
             sim.kill_build(id, now, BuildStatus::Stopped, None);
+        }
+    }
+
+    /// Someone retries a complete build in the console, or `CodeBuild` does: the same request, a new build. Whether it
+    /// was there to be retried.
+    pub fn retry_build(&self, id: &str) -> bool {
+        let (mut sim, now) = self.shared.now();
+        let complete = sim.state.builds.get(id).is_some_and(Build::is_complete);
+        if complete {
+            sim.retry_build(id, now);
+        }
+        complete
+    }
+
+    /// `CodeBuild` does not know a build any more, as after `BatchDeleteBuilds`; what it does, it goes on doing.
+    pub fn forget_build(&self, id: &str) {
+        let (mut sim, now) = self.shared.now();
+        if let Some(build) = sim.state.builds.get_mut(id) {
+            build.forgotten = true;
+            sim.ledger.note(now, &format!("{id} is forgotten"));
         }
     }
 

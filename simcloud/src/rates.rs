@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::sim::Sim;
+use crate::view::World;
 use crate::wire::{Call, Service};
 
 /// A family of operations and its bucket. AWS: "Request throttling" of ECS, per account and Region.
@@ -72,13 +73,34 @@ const FAMILIES: &[Family] = &[
 #[derive(Debug, Default)]
 pub(crate) struct Buckets(BTreeMap<usize, (f64, Timestamp)>);
 
+impl World {
+    /// Somebody else in the account has called so much that each bucket of ECS fills again only after that many calls
+    /// more than it holds. Nothing without rate limits.
+    pub fn exhaust_rates(&self, calls: u32) {
+        let (mut sim, now) = self.shared.now();
+        let owed = -f64::from(calls);
+        sim.buckets.0 = (0..FAMILIES.len()).map(|place| (place, (owed, now))).collect();
+    }
+
+    /// Takes a token for a call of ECS, as a caller does that looks at the world without its wire; whether there was
+    /// none, and the call would have been throttled.
+    pub fn throttles(&self, operation: &str) -> bool {
+        let (mut sim, now) = self.shared.now();
+        sim.takes_too_much(operation, now)
+    }
+}
+
 impl Sim {
     /// Takes a token for the call; whether there was none.
     pub(crate) fn over_its_rate(&mut self, call: &Call, now: Timestamp) -> bool {
-        if !self.config.rate_limits || call.service != Service::Ecs {
+        call.service == Service::Ecs && self.takes_too_much(&call.operation, now)
+    }
+
+    fn takes_too_much(&mut self, operation: &str, now: Timestamp) -> bool {
+        if !self.config.rate_limits {
             return false;
         }
-        let covers = |family: &Family| family.operations.contains(&call.operation.as_str());
+        let covers = |family: &Family| family.operations.contains(&operation);
         let Some(place) = FAMILIES.iter().position(covers) else {
             return false;
         };

@@ -7,9 +7,8 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,7 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 
 use crate::cloud::SimCloud;
-use crate::wire::answer::{Reply, page};
+use crate::wire::answer::{Bytewise, Lost, Reply, page};
 
 /// How long open requests may take to end once the server is told to.
 const GRACE: Duration = Duration::from_secs(3);
@@ -69,7 +68,7 @@ impl SimCloud {
     }
 
     /// The error closes the connection without an answer.
-    async fn answer_http(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
+    async fn answer_http(&self, request: Request<Incoming>) -> Result<Response<Bytewise>, Lost> {
         let (parts, body) = request.into_parts();
         let reply = match Limited::new(body, LARGEST_BODY).collect().await {
             Ok(body) => self.handle(Request::from_parts(parts, body.to_bytes())).await,
@@ -80,7 +79,8 @@ impl SimCloud {
             )),
         };
         match reply {
-            Reply::Response(response) => Ok(response.map(Full::new)),
+            Reply::Response(response) => Ok(response.map(Bytewise::whole)),
+            Reply::Reset(response) => Ok(response.map(|body| Bytewise::half(&body))),
             Reply::Dropped => Err(Lost),
             Reply::Hangs => std::future::pending::<Result<_, Infallible>>()
                 .await
@@ -88,8 +88,3 @@ impl SimCloud {
         }
     }
 }
-
-/// An answer that is lost on purpose.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer is lost, as the fault plan asks")]
-struct Lost;

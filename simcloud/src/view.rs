@@ -57,6 +57,8 @@ pub struct BuildView {
     pub status: BuildStatus,
     /// The phase that ended badly and its context's message.
     pub failure: Option<(Phase, String)>,
+    /// `CodeBuild` does not know it any more.
+    pub forgotten: bool,
 }
 
 /// What the world knows of a service.
@@ -221,6 +223,7 @@ pub(crate) fn build_view(sim: &Sim, build: &Build) -> BuildView {
         phase: build.phase(),
         status: build.status,
         failure,
+        forgotten: build.forgotten,
     }
 }
 

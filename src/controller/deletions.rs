@@ -29,13 +29,18 @@ impl Judgement {
     ) -> Self {
         let known = state.memories.values().filter(|memory| counts(memory)).count();
         let approved_at = state.deletions_approved_at;
-        let vanished = state
+        let gone = state
             .memories
             .values()
             .filter(|memory| counts(memory) && !rows.rows.contains_key(&memory.id))
-            .filter(|memory| !decided(memory.row_gone.as_ref(), approved_at))
-            .count();
-        let judged = if vanished > ALWAYS_ALLOWED.max(known / 10) {
+            .filter(|memory| !decided(memory.row_gone.as_ref(), approved_at));
+        let (mut vanished, mut held) = (0, false);
+        for memory in gone {
+            vanished += 1;
+            // What is left of a mass is held as the mass was.
+            held |= memory.row_gone.as_ref().is_some_and(|gone| gone.held);
+        }
+        let judged = if held || vanished > ALWAYS_ALLOWED.max(known / 10) {
             let since = match before.judged {
                 Deletions::Held { since, .. } => since,
                 Deletions::Unjudged | Deletions::Clear { .. } => rows_read_at,
@@ -163,12 +168,30 @@ mod tests {
             memory.row_gone = Some(RowGone {
                 since: at(0),
                 confirmed: n < 8,
+                held: false,
             });
         };
         assert_eq!(
             *judge(20, 12, confirmed).overall(),
             Deletions::Clear { as_of: at(10) }
         );
+    }
+
+    #[test]
+    fn what_is_left_of_a_mass_stays_held_until_it_is_back_or_approved() {
+        // Of those that went, all but three are back, or their day has ended.
+        let left = |n: usize, memory: &mut Memory| {
+            memory.row_gone = (n < 3).then_some(RowGone {
+                since: at(0),
+                confirmed: false,
+                held: true,
+            });
+        };
+        assert!(matches!(
+            judge(20, 3, left).overall(),
+            Deletions::Held { vanished: 3, .. }
+        ));
+        assert_eq!(*judge(20, 0, left).overall(), Deletions::Clear { as_of: at(10) });
     }
 
     #[test]
@@ -179,6 +202,7 @@ mod tests {
         memory.row_gone = Some(RowGone {
             since: at(5),
             confirmed: false,
+            held: false,
         });
         assert_eq!(
             judgement.for_app(Some(&memory)),
@@ -187,6 +211,7 @@ mod tests {
         memory.row_gone = Some(RowGone {
             since: at(6),
             confirmed: false,
+            held: false,
         });
         assert!(matches!(judgement.for_app(Some(&memory)), Deletions::Held { .. }));
     }

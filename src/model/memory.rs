@@ -128,6 +128,10 @@ pub struct RowGone {
     pub since: Timestamp,
     /// Whether a complete sweep has confirmed it as an ordinary deletion. From then on it is acted on.
     pub confirmed: bool,
+    /// Whether it went with so many others that it was held. Then few of them left are no ordinary deletion either,
+    /// be it that the others came back or were stopped by time: only an operator says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// A stop by time, or for another app's sake.

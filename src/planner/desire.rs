@@ -133,6 +133,7 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
     {
         gone.confirmed = true;
     }
+    gone.held |= matches!(draft.view.deletions, Deletions::Held { .. }) && !gone.confirmed;
     if gone.confirmed {
         wish.level = Desired::Destroyed;
         wish.rule = "RowDeleted";

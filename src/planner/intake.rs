@@ -32,6 +32,7 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
             draft.memory.row_gone.get_or_insert(RowGone {
                 since: draft.now,
                 confirmed: false,
+                held: false,
             });
             return Intake::default();
         }

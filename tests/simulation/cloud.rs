@@ -1,10 +1,11 @@
 //! The simulated AWS of one run, its tables, and two ways around the faults: the portal's and the oracles'.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lamplighter::cloud::aws::{Clients, Simulation, Unobserved};
 use lamplighter::cloud::dynamodb::{DynamoDb, create_tables};
 use lamplighter::cloud::{Cloud, Prober, StateSnapshot, StateStore as _};
@@ -101,6 +102,7 @@ pub(crate) const MAX_ATTEMPTS: usize = 3;
 pub(crate) struct TestCloud {
     pub(crate) sim: SimCloud,
     pub(crate) config: Config,
+    clock: VirtualClock,
     ways: Ways,
 }
 
@@ -137,6 +139,7 @@ impl TestCloud {
                 gate: scenario.gate,
                 ..Contract::default()
             },
+            rate_limits: true,
             gatekeeper: match scenario.depth {
                 Depth::Sdk => None,
                 Depth::Direct => Some(Arc::new(Keeper(tables.clone()))),
@@ -182,7 +185,12 @@ impl TestCloud {
                 Ways::Sdk { database, unseen }
             }
         };
-        Self { sim, config, ways }
+        Self {
+            sim,
+            config,
+            clock: VirtualClock::starting_at(scenario.begin),
+            ways,
+        }
     }
 
     /// The weather, where daemons meet the world directly.
@@ -210,6 +218,56 @@ impl TestCloud {
         let injected = self.sim.faults().injected().values().sum();
         self.sim.faults().clear();
         injected
+    }
+
+    /// The credentials of every daemon are expired for that long.
+    pub(crate) fn deny(&self, wait: Duration) {
+        match &self.ways {
+            Ways::Direct(ground) => ground.weather.deny(wait),
+            Ways::Sdk { .. } => {
+                let until = self.now() + SignedDuration::try_from(wait).unwrap();
+                self.sim.faults().expire_credentials_until(until);
+            }
+        }
+    }
+
+    /// Rewrites every memory as an older binary would have left it, without what may be missing and does not matter,
+    /// and as a newer one would, with attributes that this one does not know.
+    pub(crate) fn rewrite_memories(&self) {
+        match &self.ways {
+            Ways::Direct(ground) => {
+                for memory in ground.tables.items().memories.values_mut() {
+                    let mut value = serde_json::to_value(&*memory).unwrap();
+                    let other = json!("from the future");
+                    age(value.as_object_mut().unwrap(), &other);
+                    *memory = serde_json::from_value(value).unwrap();
+                }
+            }
+            Ways::Sdk { database, .. } => {
+                let table = self.config.tables.state.as_str();
+                let request = json!({"TableName": table});
+                let answer = database
+                    .scan(serde_json::from_str(&request.to_string()).unwrap())
+                    .unwrap();
+                let answer = serde_json::to_value(&answer).unwrap();
+                for mut item in answer["Items"].as_array().cloned().unwrap_or_default() {
+                    let other = json!({"S": "from the future"});
+                    let Some(memory) = item.pointer_mut("/memory/M").and_then(Value::as_object_mut) else {
+                        continue;
+                    };
+                    age(memory, &other);
+                    item["somethingNew"] = other;
+                    let request = json!({"TableName": table, "Item": item});
+                    database
+                        .put_item(serde_json::from_str(&request.to_string()).unwrap())
+                        .unwrap();
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn put(&self, id: &str, row: &RowSpec) {
@@ -246,6 +304,21 @@ impl TestCloud {
         database
             .delete_item(serde_json::from_str(&request.to_string()).unwrap())
             .unwrap();
+    }
+
+    /// Whether the table of rows has one of this app.
+    pub(crate) fn has_row(&self, id: &str) -> bool {
+        match &self.ways {
+            Ways::Sdk { database, .. } => {
+                let key = json!({"TableName": self.config.tables.desired, "Key": {"id": {"S": id}}});
+                let answer = database.get_item(serde_json::from_str(&key.to_string()).unwrap());
+                answer.unwrap().item.is_some()
+            }
+            Ways::Direct(ground) => {
+                let id = AppId::from_key(id).unwrap();
+                ground.tables.items().rows.contains_key(&id)
+            }
+        }
     }
 
     /// The state table as it is.
@@ -332,6 +405,14 @@ impl TestCloud {
     }
 }
 
+/// Takes away what records may lack and nothing rests on, and adds what no binary of today knows.
+fn age(memory: &mut serde_json::Map<String, Value>, other: &Value) {
+    for optional in ["decision", "stoppedTask"] {
+        memory.remove(optional);
+    }
+    memory.insert("somethingNew".to_owned(), other.clone());
+}
+
 /// An attribute as the adapter hands it on.
 fn raw_value(value: &Value) -> RawValue {
     let (kind, inner) = value.as_object().unwrap().iter().next().unwrap();
@@ -370,7 +451,7 @@ impl Prober for InMemoryProber {
         Observed::Present(match self.0.handle(request).await {
             Reply::Response(answer) if answer.status().is_success() => Probe::Answered,
             Reply::Response(answer) => Probe::Failed(format!("HTTP {}", answer.status())),
-            Reply::Dropped | Reply::Hangs => Probe::Failed("no answer".to_owned()),
+            Reply::Reset(_) | Reply::Dropped | Reply::Hangs => Probe::Failed("no answer".to_owned()),
         })
     }
 }

@@ -18,7 +18,7 @@ use lamplighter::serve;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::clock::VirtualClock;
+use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{InMemoryProber, TestCloud, changes};
 use crate::dice::Dice;
 use crate::scenario::Replica;
@@ -32,7 +32,13 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Starts a replica; `nth_life` tells its lives apart.
-    pub(crate) fn start(cloud: &TestCloud, replica: &Replica, nth_life: u64, clock: VirtualClock) -> Self {
+    pub(crate) fn start(
+        cloud: &TestCloud,
+        replica: &Replica,
+        nth_life: u64,
+        clock: VirtualClock,
+        wall: WallClock,
+    ) -> Self {
         let mut dice = Dice::new(replica.seed, 100 + nth_life);
         let line = Arc::new(Line::default());
         let config = &cloud.config;
@@ -54,7 +60,7 @@ impl Daemon {
             intervals: config.intervals,
             workers: config.workers,
             leases: config.leases,
-            clock: Arc::new(clock.wrong_by(replica.skew)),
+            clock: Arc::new(wall),
             metrics: Metrics::new("simulation"),
             seed: dice.bytes(),
         });
@@ -80,6 +86,16 @@ impl Daemon {
     /// Returns when it has come to that call.
     pub(crate) async fn tripped(&self) {
         self.line.tripped.notified().await;
+    }
+
+    /// How long it is to be down then, unless that was planned with its death.
+    pub(crate) fn down(&self) -> Duration {
+        self.line.down()
+    }
+
+    /// The line its calls take, if it meets the world directly.
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Dies: every task of it, wherever it waits.

@@ -30,7 +30,7 @@ use serde_json::json;
 use simcloud::{BuildStatus, BuildView, Phase, Refusal, ServiceStatus, ServiceView, SimCloud};
 
 use crate::memory_tables::MemoryTables;
-use crate::weather::{Answer, Line, Operation, Weather};
+use crate::weather::{Answer, Line, Operation, Weather, changes};
 
 /// AWS: the most ids of one call.
 const SERVICES_MAX: usize = 10;
@@ -98,11 +98,16 @@ impl Edge {
     {
         let ground = self.ground.clone();
         let act = Arc::new(act);
+        // What changes something takes its token in the world itself.
+        let limited = operation.strip_prefix("ecs.").filter(|_| !changes(operation));
         let crossing = self.ground.weather.cross(operation, &self.line, move || {
             let (ground, act) = (ground.clone(), act.clone());
-            async move { act(&ground) }
+            async move {
+                let throttled = limited.is_some_and(|name| ground.sim.world().throttles(name));
+                (!throttled).then(|| act(&ground))
+            }
         });
-        crossing.await
+        crossing.await?.lift().ok_or_else(|| throttled(operation))
     }
 
     async fn read<T, A>(&self, operation: Operation, act: A) -> Result<T>
@@ -150,6 +155,13 @@ impl Edge {
     }
 }
 
+fn throttled(call: Operation) -> Error {
+    Error::Throttled {
+        call,
+        cause: "Rate exceeded".into(),
+    }
+}
+
 fn outcome<T>(answer: &std::result::Result<T, Refusal>) -> &str {
     match answer {
         Ok(_) => "ok",
@@ -161,6 +173,7 @@ fn refused(call: Operation, refusal: Refusal) -> Error {
     let Refusal { code, message } = refusal;
     match code.as_str() {
         "AccountLimitExceededException" => Error::LimitReached { call, message },
+        "ThrottlingException" => throttled(call),
         "ResourceNotFoundException" | "ServiceNotFoundException" | "ClusterNotFoundException" => {
             Error::NotFound { call, what: message }
         }
@@ -341,14 +354,15 @@ impl Builds for Edge {
         let mut seen = BTreeMap::new();
         for chunk in ids.chunks(BUILDS_MAX) {
             let wanted = chunk.to_vec();
-            let found = self.read("codebuild.BatchGetBuilds", move |ground| {
+            let found = self.call("codebuild.BatchGetBuilds", move |ground| {
                 let world = ground.sim.world();
-                let look =
-                    |id: &BuildId| Observed::from(world.build(id.as_str()).map(|build| build_of(&build)));
+                let known = |id: &BuildId| world.build(id.as_str()).filter(|build| !build.forgotten);
+                let look = |id: &BuildId| Observed::from(known(id).map(|build| build_of(&build)));
                 wanted.iter().map(|id| (id.clone(), look(id))).collect::<Vec<_>>()
             });
             match found.await {
-                Ok(found) => seen.extend(found),
+                Ok(Answer::Nothing(_)) => seen.extend(chunk.iter().map(|id| (id.clone(), Observed::Absent))),
+                Ok(answer) => seen.extend(answer.into_inner()),
                 Err(_) => seen.extend(chunk.iter().map(|id| (id.clone(), Observed::Unknown))),
             }
         }
@@ -375,7 +389,8 @@ impl Builds for Edge {
                 .collect::<Vec<_>>()
         });
         let (found, hidden_after) = match answer.await? {
-            Answer::Fresh(found) => (found, None),
+            // Only looks by name can find nothing.
+            Answer::Fresh(found) | Answer::Nothing(found) => (found, None),
             // AWS: what was started lately may not be listed yet.
             Answer::Old(age, found) => (
                 found,
@@ -437,6 +452,9 @@ impl Services for Edge {
                     self.ground.remember(&found);
                     seen.extend(found);
                 }
+                Ok(Answer::Nothing(_)) => {
+                    seen.extend(chunk.iter().map(|name| (name.clone(), Observed::Absent)));
+                }
                 Ok(Answer::Old(age, found)) => {
                     let old = |(name, now)| {
                         let then = self.ground.service_as_of(&name, age);
@@ -465,7 +483,7 @@ impl Services for Edge {
         let mut past = self.ground.past();
         let looks = past.lists.entry(cluster.clone()).or_default();
         match answer {
-            Answer::Fresh(names) => {
+            Answer::Fresh(names) | Answer::Nothing(names) => {
                 keep(looks, now, names.clone());
                 Ok(names)
             }

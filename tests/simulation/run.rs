@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
+use lamplighter::model::status::Phase;
 use sha2::{Digest as _, Sha256};
 use simcloud::ServiceStatus;
 
-use crate::clock::VirtualClock;
+use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{TestCloud, changes};
 use crate::daemon::Daemon;
 use crate::plans::Place;
@@ -120,6 +121,8 @@ struct Story {
     scenario: Scenario,
     cloud: TestCloud,
     clock: VirtualClock,
+    /// The clock on the wall of each daemon.
+    walls: Vec<WallClock>,
     daemons: Vec<Option<Daemon>>,
     /// When a daemon that is down starts anew.
     returns: BTreeMap<usize, Timestamp>,
@@ -146,9 +149,12 @@ impl Story {
         let returns = (0..scenario.replicas.len())
             .map(|n| (n, scenario.begin))
             .collect();
+        let walls = scenario.replicas.iter();
+        let walls = walls.map(|replica| WallClock::new(clock, replica.skew)).collect();
         Self {
             cloud,
             clock,
+            walls,
             daemons,
             returns,
             doomed: BTreeMap::new(),
@@ -303,7 +309,9 @@ impl Story {
             }
         };
         if let Some(n) = died {
-            let down = self.doomed.remove(&n).unwrap_or(SignedDuration::from_secs(1));
+            let by_itself = self.daemons[n].as_ref().map(Daemon::down).unwrap_or_default();
+            let by_itself = SignedDuration::try_from(by_itself).unwrap();
+            let down = self.doomed.remove(&n).unwrap_or(by_itself);
             self.crash(n, down).await;
         }
     }
@@ -319,7 +327,13 @@ impl Story {
             self.returns.remove(&n);
             self.lives += 1;
             let replica = &self.scenario.replicas[n];
-            let daemon = Daemon::start(&self.cloud, replica, self.lives, self.clock);
+            let daemon = Daemon::start(
+                &self.cloud,
+                replica,
+                self.lives,
+                self.clock,
+                self.walls[n].clone(),
+            );
             self.daemons[n] = Some(daemon);
             self.tell_line(&format!("daemon {n} starts"));
         }
@@ -397,23 +411,123 @@ impl Story {
                 }
                 None => {}
             },
+            Event::Freeze { replica, length } => {
+                if let (Some(weather), Some(daemon)) = (self.cloud.weather(), &self.daemons[replica]) {
+                    weather.freeze(daemon.line(), length.unsigned_abs());
+                    self.tell_line(&format!("daemon {replica} sleeps for {length:#}"));
+                }
+            }
+            Event::ClockJumps { replica, to } => {
+                self.walls[replica].jump(to);
+                self.tell_line(&format!(
+                    "the clock of daemon {replica} is wrong by {to:#} from now on"
+                ));
+            }
+            Event::CredentialsExpire { length } => {
+                self.tell_line(&format!("all credentials are expired for {length:#}"));
+                self.cloud.deny(length.unsigned_abs());
+                self.watch.blind_until = self.watch.blind_until.max(Some(now + length));
+            }
+            Event::TableEmptied => self.empty_the_table().await,
+            Event::TableComesBack { rows } => {
+                // Few rows missing look like ordinary deletions to whoever never saw that all were.
+                let rows = if self.mass_was_seen().await {
+                    rows
+                } else {
+                    usize::MAX
+                };
+                let mut back = Vec::new();
+                for (id, writes) in &self.portal {
+                    if let Some((_, Some(row))) = writes.last()
+                        && back.len() < rows
+                        && !self.cloud.has_row(id)
+                    {
+                        self.cloud.put(id, row);
+                        back.push(id.clone());
+                    }
+                }
+                self.tell_line(&format!("rows that vanished are back: {back:?}"));
+            }
+            Event::OtherBinary => {
+                self.tell_line("every memory is as another binary would have written it");
+                self.cloud.rewrite_memories();
+            }
         }
+    }
+
+    /// Every row is gone, and it is not the portal that deleted them. Unless few apps would lose theirs: then nobody
+    /// could tell it from ordinary deletions. (More than five is what is held; an app or two may be on its way out.)
+    async fn empty_the_table(&mut self) {
+        let state = self.cloud.state().await;
+        let rows: Vec<String> = self
+            .portal
+            .iter()
+            .filter(|(_, writes)| matches!(writes.last(), Some((_, Some(_)))))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let live = rows.iter().filter(|id| {
+            let memory = state.memories.values().find(|memory| memory.id.as_str() == *id);
+            memory
+                .is_some_and(|memory| memory.deployment.is_some() && memory.status.phase != Phase::Destroying)
+        });
+        if live.count() < 7 {
+            return;
+        }
+        self.tell_line("the table of rows is empty");
+        for id in rows {
+            self.cloud.delete(&id);
+        }
+    }
+
+    /// Whether every row that is missing is known to be gone with many.
+    async fn mass_was_seen(&self) -> bool {
+        let memories = self.cloud.state().await.memories;
+        let missing = |id: &str| self.portal.contains_key(id) && !self.cloud.has_row(id);
+        memories
+            .values()
+            .filter(|memory| missing(memory.id.as_str()))
+            .all(|memory| {
+                memory
+                    .row_gone
+                    .as_ref()
+                    .is_some_and(|gone| gone.held || gone.confirmed)
+            })
     }
 
     fn meddle(&mut self, what: Meddling, which: u64) {
         let world = self.cloud.sim.world();
         let pick = |len: usize| (len > 0).then(|| usize::try_from(which % (len as u64)).unwrap());
-        if matches!(what, Meddling::StopBuild) {
-            let running: Vec<_> = world
-                .builds()
-                .into_iter()
-                .filter(|build| build.ended.is_none())
-                .collect();
-            if let Some(n) = pick(running.len()) {
-                self.tell_line(&format!("somebody stops build {}", running[n].id));
-                world.stop_build(&running[n].id);
+        let on_build = matches!(
+            what,
+            Meddling::StopBuild | Meddling::RetryBuild | Meddling::ForgetBuild
+        );
+        if on_build {
+            let mut builds = world.builds();
+            builds.retain(|build| match what {
+                Meddling::RetryBuild => build.ended.is_some(),
+                // In a seed, what was forgotten before anybody saw its end would be waited for longer than all of it.
+                Meddling::ForgetBuild => self.scenario.may_forget(build.ended, self.clock.now()),
+                _ => build.ended.is_none(),
+            });
+            builds.sort_by_key(|build| std::cmp::Reverse(build.started));
+            // Of the newest ones: older ones matter to nobody.
+            builds.truncate(3);
+            if let Some(n) = pick(builds.len()) {
+                let id = &builds[n].id;
+                self.tell_line(&format!("somebody does {what:?} to {id}"));
+                match what {
+                    Meddling::RetryBuild => {
+                        world.retry_build(id);
+                    }
+                    Meddling::ForgetBuild => world.forget_build(id),
+                    _ => world.stop_build(id),
+                }
             }
             return;
+        }
+        if matches!(what, Meddling::ExhaustRates) {
+            self.tell_line("somebody else uses up what ECS lets the account call");
+            return world.exhaust_rates(u32::try_from(which % 600).unwrap());
         }
         let mut live = world.services();
         live.retain(|service| service.status == ServiceStatus::Active);
@@ -427,8 +541,12 @@ impl Story {
                 self.detached.insert(name.to_owned());
                 world.detach_target_group(name);
             }
+            Meddling::DeleteTargetGroup => {
+                self.detached.insert(name.to_owned());
+                world.delete_target_group(name);
+            }
             Meddling::KillTasks => world.kill_tasks(cluster, name),
-            Meddling::StopBuild => {}
+            Meddling::StopBuild | Meddling::RetryBuild | Meddling::ForgetBuild | Meddling::ExhaustRates => {}
         }
         self.watch.forgive(&self.cloud, self.clock.now());
     }

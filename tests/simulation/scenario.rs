@@ -55,6 +55,8 @@ pub(crate) struct Scenario {
     pub(crate) memory_retention: SignedDuration,
     /// Whether everybody asks once more when the trouble is over, so that nobody may stay refused or stalled.
     pub(crate) ask_again: bool,
+    /// Whether CodeBuild may forget builds that somebody still waits for.
+    pub(crate) forgetful: bool,
 }
 
 /// A daemon.
@@ -87,6 +89,18 @@ pub(crate) enum Event {
         answered: bool,
         down: SignedDuration,
     },
+    /// A daemon sleeps with all that it has in hand, and goes on as if nothing had been.
+    Freeze { replica: usize, length: SignedDuration },
+    /// The clock of a daemon is wrong by that much from now on.
+    ClockJumps { replica: usize, to: SignedDuration },
+    /// The credentials of every daemon expire, and new ones come after that long.
+    CredentialsExpire { length: SignedDuration },
+    /// The table of rows is empty, and nobody has deleted anything, until rows come back.
+    TableEmptied,
+    /// So many more of the rows that the portal has not deleted are there again.
+    TableComesBack { rows: usize },
+    /// Memory is as binaries of other ages would have written it.
+    OtherBinary,
 }
 
 /// What a person does to the world.
@@ -95,8 +109,15 @@ pub(crate) enum Meddling {
     Scale(u32),
     DeleteService,
     DetachTargetGroup,
+    DeleteTargetGroup,
     StopBuild,
+    /// Of a build that has ended: somebody starts it again, or CodeBuild does.
+    RetryBuild,
+    /// CodeBuild does not know a build any more.
+    ForgetBuild,
     KillTasks,
+    /// Somebody else uses up what ECS lets the account call.
+    ExhaustRates,
 }
 
 /// How an app misbehaves.
@@ -196,17 +217,28 @@ impl Scenario {
                 SignedDuration::from_hours(30 * 24)
             },
             ask_again: dice.percent(50),
+            forgetful: false,
             replicas,
         };
         workload::draw(&mut scenario);
         trouble::draw(&mut scenario);
+        trouble::draw_more(&mut scenario);
         scenario.events.sort_by_key(|(at, _)| *at);
         scenario
     }
 
+    /// Whether CodeBuild may forget a build that has ended then, or not yet.
+    pub(crate) fn may_forget(&self, ended: Option<Timestamp>, now: Timestamp) -> bool {
+        self.forgetful || ended.is_some_and(|ended| now.duration_since(ended) > SignedDuration::from_hours(2))
+    }
+
     /// The largest error of any daemon's clock.
     pub(crate) fn skew(&self) -> SignedDuration {
-        let skews = self.replicas.iter().map(|replica| replica.skew.abs());
-        skews.max().unwrap_or_default()
+        let from_the_start = self.replicas.iter().map(|replica| replica.skew.abs());
+        let later = self.events.iter().filter_map(|(_, event)| match event {
+            Event::ClockJumps { to, .. } => Some(to.abs()),
+            _ => None,
+        });
+        from_the_start.chain(later).max().unwrap_or_default()
     }
 }

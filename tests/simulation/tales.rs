@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lamplighter::config::{AdmissionLimits, Intervals};
+use lamplighter::config::{AdmissionLimits, Intervals, LeaseSettings};
 use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::row::Desired;
 use simcloud::{Behaviour, Match, Phase};
 
-use crate::row::RowSpec;
-use crate::scenario::{Depth, Event, Meddling, Replica, Scenario};
+use crate::row::{Broken, RowSpec};
+use crate::scenario::{Depth, Event, Meddling, Replica, Scenario, Spoilt};
 use crate::trouble::Trouble;
 
 /// A scenario by its name.
@@ -20,6 +20,7 @@ pub(crate) struct Tale {
     minutes: f64,
     replicas: usize,
     on_conflict: OnConflict,
+    leases: Option<LeaseSettings>,
     events: Vec<(f64, Event)>,
 }
 
@@ -38,6 +39,7 @@ impl Tale {
             minutes,
             replicas: 1,
             on_conflict: OnConflict::Refuse,
+            leases: None,
             events,
         }
     }
@@ -54,6 +56,20 @@ impl Tale {
         Self {
             on_conflict: OnConflict::Replace,
             ..self
+        }
+    }
+
+    /// Two replicas that share the apps by leases of a minute.
+    fn with_leases(self) -> Self {
+        let duration = Duration::from_mins(1);
+        let leases = Some(LeaseSettings {
+            shards: 1,
+            duration,
+            poll: duration / 12,
+        });
+        Self {
+            leases,
+            ..self.with_two_replicas()
         }
     }
 
@@ -91,12 +107,23 @@ impl Tale {
                 row_poll: Duration::from_secs(30),
                 ready_recheck: Duration::from_mins(5),
             },
-            leases: None,
+            leases: self.leases,
             workers: 2,
             concurrent_builds: 5,
             memory_retention: SignedDuration::from_hours(30 * 24),
             ask_again: false,
+            forgetful: true,
         }
+    }
+
+    /// Whether nothing happens after its beginning, the end of a day neither.
+    pub(crate) fn is_told_at_once(&self) -> bool {
+        self.begin == MORNING && self.events.iter().all(|(at, _)| *at < 0.01)
+    }
+
+    /// Whether it lasts for days, so that few faults must do.
+    pub(crate) fn is_long(&self) -> bool {
+        self.minutes > 24.0 * 60.0
     }
 }
 
@@ -162,6 +189,9 @@ pub(crate) fn all() -> Vec<Tale> {
     all.extend(meddled_with());
     all.extend(second_thoughts());
     all.extend(replacements());
+    all.extend(ends_on_the_way());
+    all.extend(shared());
+    all.extend(troubled());
     all
 }
 
@@ -235,6 +265,7 @@ fn misbehaving_builds() -> Vec<Tale> {
         first("no-network", 10.0, Behaviour::ClientError),
         first("gate-unreachable", 12.0, Behaviour::GateUnreachable),
         first("gate-answer-lost", 12.0, Behaviour::GateAnswerLost),
+        first("deploy-leaves-nothing", 20.0, Behaviour::LeavesNothing),
         last("destroy-fails", 16.0, Behaviour::fail_before_applying()),
         last("destroy-leaves-it", 18.0, Behaviour::LeavesService),
     ]
@@ -247,6 +278,33 @@ fn meddled_with() -> Vec<Tale> {
         tale("route-lost", 16.0, 6.0, Meddling::DetachTargetGroup),
         tale("scaled-by-hand", 10.0, 6.0, Meddling::Scale(0)),
         tale("stopped-by-hand", 12.0, 1.5, Meddling::StopBuild),
+        tale("stopped-in-the-build", 14.0, 2.5, Meddling::StopBuild),
+        tale("target-group-deleted", 16.0, 6.0, Meddling::DeleteTargetGroup),
+        tale("tasks-killed", 10.0, 6.0, Meddling::KillTasks),
+        // A build that is not known any more is taken for running as long as CodeBuild lets any build run.
+        tale("build-forgotten", 46.0 * 60.0, 2.5, Meddling::ForgetBuild),
+        tale("build-started-again", 12.0, 5.0, Meddling::RetryBuild),
+        Tale::new(
+            "failed-build-started-again",
+            16.0,
+            vec![
+                (0.0, build("apply", Behaviour::fail_before_applying())),
+                up(),
+                (4.5, meddle(Meddling::RetryBuild)),
+            ],
+        ),
+        Tale::new(
+            "killed-with-the-lock",
+            16.0,
+            vec![
+                (
+                    0.0,
+                    build("apply", Behaviour::OutlivesStop(Duration::from_secs(40))),
+                ),
+                up(),
+                (2.5, meddle(Meddling::StopBuild)),
+            ],
+        ),
     ]
 }
 
@@ -286,6 +344,150 @@ fn replacements() -> Vec<Tale> {
         )
         .replacing(),
     ]
+}
+
+/// The end of an app's time comes while it is being deployed or destroyed.
+fn ends_on_the_way() -> Vec<Tale> {
+    use Desired::{Running, Suspended};
+    let mut late = vec![(8.0, ann("shop", Running))];
+    let deploying_at_seven = Tale::new("end-of-day-in-the-build", 20.0, late.clone()).begins(EVENING);
+    late.push((12.0, ann("shop", Running)));
+    vec![
+        deploying_at_seven,
+        Tale::new("asked-again-after-the-end", 24.0, late).begins(EVENING),
+        Tale::new(
+            "suspended-in-the-build",
+            12.0,
+            vec![up(), (2.0, ann("shop", Suspended))],
+        ),
+        Tale::new(
+            "changed-in-the-build",
+            16.0,
+            vec![up(), (2.0, put("ann", larger()))],
+        ),
+        Tale::new("row-deleted-in-the-build", 14.0, vec![up(), (2.5, delete("ann"))]),
+        Tale::new("flapping", 16.0, {
+            let flap = |n: u32| {
+                let wish = if n.is_multiple_of(2) { Suspended } else { Running };
+                (5.5 + f64::from(n) * 0.4, ann("shop", wish))
+            };
+            std::iter::once(up()).chain((0..8).map(flap)).collect()
+        }),
+        Tale::new(
+            "row-spoilt-and-mended",
+            12.0,
+            vec![
+                up(),
+                (6.0, put("ann", spoilt(Broken::ParameterHuge))),
+                (8.0, ann("shop", Running)),
+            ],
+        ),
+        Tale::new(
+            "user-renamed-and-back",
+            12.0,
+            vec![
+                up(),
+                (6.0, put("ann", spoilt(Broken::OtherUser))),
+                (8.0, ann("shop", Running)),
+            ],
+        ),
+    ]
+}
+
+/// Two replicas of which one holds the lease, and loses it.
+fn shared() -> Vec<Tale> {
+    let tale = |name, at, event| {
+        let mut events = destroyed();
+        events.insert(1, (at, event));
+        Tale::new(name, 16.0, events).with_leases()
+    };
+    let length = SignedDuration::from_mins(3);
+    let down = SignedDuration::from_mins(3);
+    let dies = Event::Crash {
+        replica: 0,
+        after: 0,
+        answered: false,
+        down,
+    };
+    vec![
+        Tale::new("leased", 14.0, destroyed()).with_leases(),
+        tale("lease-lost-asleep", 0.6, Event::Freeze { replica: 0, length }),
+        tale(
+            "lease-lost-in-the-build",
+            2.5,
+            Event::Freeze { replica: 0, length },
+        ),
+        tale("holder-dies", 1.0, dies),
+    ]
+}
+
+/// Trouble of the surroundings.
+fn troubled() -> Vec<Tale> {
+    let tale = |name, minutes, at, event| Tale::new(name, minutes, vec![up(), (at, event)]);
+    let jumps = |minutes| Event::ClockJumps {
+        replica: 0,
+        to: SignedDuration::from_mins(minutes),
+    };
+    let length = SignedDuration::from_mins(4);
+    let crash_loop = Event::Spoil {
+        id: "ann".to_owned(),
+        how: Spoilt::CrashLoop,
+    };
+    let heal = Event::Heal { id: "ann".to_owned() };
+    let exhaust = Event::Meddle {
+        what: Meddling::ExhaustRates,
+        which: 599,
+    };
+    vec![
+        tale(
+            "credentials-expire",
+            12.0,
+            1.0,
+            Event::CredentialsExpire { length },
+        ),
+        tale("ecs-is-used-up", 12.0, 3.5, exhaust),
+        tale(
+            "sleeps-in-the-build",
+            14.0,
+            2.0,
+            Event::Freeze { replica: 0, length },
+        ),
+        tale("other-binary", 9.0, 2.0, Event::OtherBinary),
+        tale("clock-jumps-ahead", 20.0, 6.0, jumps(15)).begins(EVENING),
+        tale("clock-jumps-back", 30.0, 11.0, jumps(-15)).begins(EVENING),
+        Tale::new("crash-loop", 14.0, vec![(0.0, crash_loop), up(), (7.0, heal)]),
+        Tale::new("table-emptied", 40.0, {
+            let mut events: Vec<(f64, Event)> = (0..7).map(crowd).collect();
+            events.push((14.0, Event::TableEmptied));
+            // Three rows are missing for a while, which would be ordinary deletions if they were all. That comes later than
+            // any replica sleeps: who has never seen the mass cannot tell.
+            events.push((28.0, Event::TableComesBack { rows: 4 }));
+            events.push((34.0, Event::TableComesBack { rows: usize::MAX }));
+            events
+        }),
+    ]
+}
+
+/// Seven apps of seven users.
+fn crowd(n: usize) -> (f64, Event) {
+    const CROWD: [(&str, &str); 7] = [
+        ("ada", "ada.apps.example"),
+        ("bea", "bea.apps.example"),
+        ("cem", "cem.apps.example"),
+        ("dan", "dan.apps.example"),
+        ("eva", "eva.apps.example"),
+        ("fay", "fay.apps.example"),
+        ("gus", "gus.apps.example"),
+    ];
+    let (user, host) = CROWD[n];
+    (0.0, put(user, row(user, "wiki", host, Desired::Running)))
+}
+
+fn spoilt(broken: Broken) -> RowSpec {
+    RowSpec {
+        broken: Some(broken),
+        ..row("ann", "shop", "tea.apps.example", Desired::Running)
+    }
 }
 
 fn larger() -> RowSpec {

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use simcloud::{Behaviour, Fault, FaultPlan, Match, Phase, ServerError};
+use simcloud::{Behaviour, Cancellation, Fault, FaultPlan, Match, Phase, ServerError};
 
 use crate::dice::Dice;
 use crate::scenario::{Event, Meddling, Scenario, Spoilt};
+
+/// The streams of what was thought of later.
+const MORE_RATES: u64 = 13;
+const MORE_EVENTS: u64 = 14;
 
 /// The faults of calls.
 #[derive(Debug)]
@@ -87,7 +91,37 @@ impl Trouble {
                 }
             }
         }
+        trouble.worsen(seed);
         trouble
+    }
+
+    /// Rarer kinds, on six of ten seeds that have any. Drawn from a stream of its own, so that seeds which failed
+    /// before there were these still tell the story they told.
+    fn worsen(&mut self, seed: u64) {
+        let mut dice = Dice::new(seed, MORE_RATES);
+        if !dice.percent(60) {
+            return;
+        }
+        let kinds = [
+            (40, 0.03, Fault::ResetMidBody),
+            (50, 0.05, Fault::NothingFound),
+            (30, 0.02, Fault::ExpiredCredentials),
+            (
+                50,
+                0.3,
+                Fault::StaleList(Duration::from_secs(dice.between(1, 300))),
+            ),
+        ];
+        let cancelled = Cancellation::ALL.map(|reason| (25, 0.1, Fault::Cancelled(reason)));
+        for (percent, most, fault) in kinds.into_iter().chain(cancelled) {
+            let (chosen, rate) = (dice.percent(percent), dice.rate(most));
+            if chosen {
+                if let Fault::StaleList(age) = &fault {
+                    self.staleness = self.staleness.max(*age);
+                }
+                self.add(None, rate, fault);
+            }
+        }
     }
 
     fn add(&mut self, operation: Option<&'static str>, probability: f64, fault: Fault) {
@@ -171,6 +205,65 @@ pub(crate) fn draw(scenario: &mut Scenario) {
                     down,
                 },
             ));
+        }
+    }
+    scenario.events.extend(events);
+}
+
+/// Draws what came later: replicas that sleep, clocks that jump, credentials that expire, a table that is empty for a
+/// while, records of other binaries. From a stream of its own, as [`Trouble::worsen`].
+pub(crate) fn draw_more(scenario: &mut Scenario) {
+    let mut dice = Dice::new(scenario.seed, MORE_EVENTS);
+    if !dice.percent(60) {
+        return;
+    }
+    let (begin, end) = (scenario.begin, scenario.quiet - SignedDuration::from_mins(45));
+    let mut events = Vec::new();
+    let some = |dice: &mut Dice, percent, most| {
+        let times = dice.between(1, most);
+        if dice.percent(percent) { times } else { 0 }
+    };
+    let replica = |dice: &mut Dice| dice.index(scenario.replicas.len());
+    for _ in 0..some(&mut dice, 30, 4) {
+        let (replica, length) = (replica(&mut dice), dice.seconds(10, 2400));
+        events.push((dice.moment(begin, end), Event::Freeze { replica, length }));
+    }
+    for _ in 0..some(&mut dice, 30, 3) {
+        let (replica, to) = (replica(&mut dice), dice.seconds(-900, 900));
+        events.push((dice.moment(begin, end), Event::ClockJumps { replica, to }));
+    }
+    for _ in 0..some(&mut dice, 30, 3) {
+        let length = dice.seconds(10, 2400);
+        events.push((dice.moment(begin, end), Event::CredentialsExpire { length }));
+    }
+    if some(&mut dice, 40, 1) > 0 {
+        let (at, length) = (dice.moment(begin, end), dice.seconds(10, 2400));
+        events.push((at, Event::TableEmptied));
+        // Often it is restored in two parts, so that few rows are missing for a while.
+        let rows = usize::try_from(dice.between(0, 8)).unwrap();
+        events.push((at + length / 2, Event::TableComesBack { rows }));
+        events.push((at + length, Event::TableComesBack { rows: usize::MAX }));
+    }
+    for _ in 0..some(&mut dice, 30, 3) {
+        events.push((dice.moment(begin, end), Event::OtherBinary));
+    }
+    for _ in 0..some(&mut dice, 50, 8) {
+        let what = dice.pick(&[
+            Meddling::DeleteTargetGroup,
+            Meddling::RetryBuild,
+            Meddling::RetryBuild,
+            Meddling::ForgetBuild,
+            Meddling::ExhaustRates,
+        ]);
+        let which = dice.next();
+        events.push((dice.moment(begin, end), Event::Meddle { what, which }));
+    }
+    for _ in 0..some(&mut dice, 30, 4) {
+        let outlives = Behaviour::OutlivesStop(Duration::from_secs(dice.between(1, 50)));
+        for behaviour in [outlives, Behaviour::hang_in(Phase::Build)] {
+            let matching = Match::any();
+            let at = dice.moment(begin, end);
+            events.push((at, Event::Build { matching, behaviour }));
         }
     }
     scenario.events.extend(events);

@@ -160,11 +160,11 @@ impl Scene<'_> {
                     .any(|rival| self.memory(rival).is_some_and(|m| m.holding.is_some()));
                 (!rival).then(|| "is refused for no other's sake".to_owned())
             }
-            (Phase::Refused, "NeedsNewRequest") if !self.scenario.ask_again => {
+            (Phase::Refused, "NeedsNewRequest") if !self.was_asked_again(id) => {
                 let rival = self.rivals(id, row).next().is_some();
                 (!rival).then(|| "was refused for no other's sake".to_owned())
             }
-            (Phase::Failed, "Stalled") if !self.scenario.ask_again => {
+            (Phase::Failed, "Stalled") if !self.was_asked_again(id) => {
                 let tries = self
                     .builds_of(id)
                     .filter(|build| build.action.as_deref() == Some("apply"));
@@ -179,6 +179,13 @@ impl Scene<'_> {
             }
             (phase, reason) => Some(format!("should be up and is {phase} ({reason})")),
         }
+    }
+
+    /// Whether its row was written once more when all was quiet. (A row that was deleted and came back in the story may
+    /// not be.)
+    fn was_asked_again(&self, id: &str) -> bool {
+        let last = self.portal[id].last();
+        last.is_some_and(|(at, _)| *at >= self.scenario.quiet)
     }
 
     /// Apps that could hold what this one wants.
@@ -347,7 +354,7 @@ pub(crate) fn in_hindsight(
 ) -> Vec<String> {
     let builds = cloud.sim.world().builds();
     let mut wrong = overlaps(&builds);
-    let skew = scenario.skew() + SignedDuration::from_secs(2);
+    let skew = scenario.skew() + wish::SLACK;
     let reason = |id: &str, most, since, until| {
         portal.get(id).is_some_and(|writes| {
             changed_hands(writes)

@@ -11,6 +11,7 @@ use simcloud::{ServiceStatus, ServiceView};
 
 use crate::cloud::TestCloud;
 use crate::scenario::Scenario;
+use crate::weather::Weather;
 
 /// What was seen so far.
 pub(crate) struct Watch {
@@ -24,6 +25,8 @@ pub(crate) struct Watch {
     state: StateSnapshot,
     /// Since when some daemon has been running; `None`: none is.
     pub(crate) eyes_since: Option<Timestamp>,
+    /// Until when some daemon sleeps, or none may call.
+    pub(crate) blind_until: Option<Timestamp>,
     /// Services that daemons scaled to nothing.
     pub(crate) scaled_down: Vec<ScaledDown>,
 }
@@ -69,6 +72,7 @@ impl Watch {
             ready: BTreeMap::new(),
             state: StateSnapshot::default(),
             eyes_since: None,
+            blind_until: None,
             scaled_down: Vec::new(),
         }
     }
@@ -82,6 +86,8 @@ impl Watch {
     /// Looks at everything; what is wrong, each with the promise it breaks.
     pub(crate) async fn step(&mut self, cloud: &TestCloud, now: Timestamp) -> Vec<String> {
         let world = cloud.sim.world();
+        let asleep = cloud.weather().and_then(Weather::blind_until);
+        self.blind_until = self.blind_until.max(asleep);
         let mut wrong: Vec<String> = world
             .violations()
             .into_iter()
@@ -242,9 +248,10 @@ impl Watch {
                 continue;
             }
             let host = memory.status.host_name.clone().unwrap_or_default();
-            let up = self.last_up.get(&host);
+            // What was seen before a replica fell asleep, it may write down when it wakes.
+            let up = self.last_up.get(&host).copied().max(self.blind_until);
             let limit = SignedDuration::from_mins(3).max(self.patience - SignedDuration::from_mins(4));
-            if up.is_none_or(|up| now.duration_since(*up) > limit) {
+            if up.is_none_or(|up| now.duration_since(up) > limit) {
                 wrong.push(format!(
                     "honest-status: {} became Ready, but was last up at {up:?}",
                     memory.id
@@ -255,7 +262,9 @@ impl Watch {
 
     /// Ready does not outlast the app for longer than it takes to notice. While no daemon runs, nobody can.
     fn check_ready(&self, now: Timestamp, wrong: &mut Vec<String>) {
-        let Some(eyes) = self.eyes_since else { return };
+        let Some(eyes) = self.eyes_since.max(self.blind_until) else {
+            return;
+        };
         for memory in self
             .state
             .memories

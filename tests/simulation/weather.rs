@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lamplighter::cloud::{Error, Result};
-use simcloud::Fault;
+use simcloud::{Cancellation, Fault};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::clock::VirtualClock;
 use crate::dice::Dice;
@@ -26,6 +27,8 @@ pub(crate) enum Fate {
     Lost,
     /// It takes effect, and the caller is told that something went wrong.
     AnswerLost,
+    /// It takes effect, its answer is lost, and the SDK sends it again: the caller hears the second answer.
+    Again,
     /// The caller is told that something went wrong; it takes effect that much later.
     Late(Duration),
     /// It takes effect twice; the caller hears the first answer.
@@ -34,14 +37,21 @@ pub(crate) enum Fate {
     Throttled,
     /// Refused because the account has enough of it.
     Limit,
+    /// Refused because the credentials have expired.
+    Denied,
+    /// Refused for what it asks, and nobody knows why: a transaction that is cancelled, a service gone mad.
+    Rejected,
     /// Never answered. The SDK gives up after half a minute.
     Hangs { applied: bool },
     /// It shows the world as it was up to that long ago.
     Stale(Duration),
-    /// The daemon dies before it is sent.
-    DiesBefore,
-    /// The daemon dies after it took effect, and before it hears so.
-    DiesAfter,
+    /// It finds nothing of what it names, though it is there.
+    Nothing,
+    /// The whole replica sleeps that long before this call, be it that its host did; then it goes on as if nothing
+    /// had been.
+    Freezes(Duration),
+    /// The daemon dies before it is sent, or after it took effect and before it hears so, and is down that long.
+    Dies { answered: bool, down: Duration },
 }
 
 /// After how long the SDK gives up: `operation_timeout` of the real clients.
@@ -60,12 +70,20 @@ pub(crate) fn changes(operation: Operation) -> bool {
 }
 
 /// Whether the answer of an operation may be old.
-fn may_be_stale(operation: Operation) -> bool {
+pub(crate) fn may_be_stale(operation: Operation) -> bool {
     matches!(
         operation,
         "ecs.DescribeServices" | "ecs.ListServices" | "codebuild.ListBuildsForProject"
     )
 }
+
+/// Whether an operation reads by name, and says of each name whether it found it.
+pub(crate) fn reads_by_name(operation: Operation) -> bool {
+    matches!(operation, "ecs.DescribeServices" | "codebuild.BatchGetBuilds")
+}
+
+/// How long a daemon is down whose death nobody planned.
+pub(crate) const SHORTLY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 struct Sky {
@@ -77,6 +95,10 @@ struct Sky {
     faults: u64,
     log: Vec<String>,
     scalings: Vec<Scaling>,
+    /// Until then the credentials of all daemons are expired.
+    denied_until: Option<Timestamp>,
+    /// Until then some daemon sleeps, or none may look.
+    blind_until: Option<Timestamp>,
 }
 
 /// A new count of tasks that reached a service.
@@ -162,6 +184,29 @@ impl Weather {
         self.changed.notify_one();
     }
 
+    /// The replica on that line sleeps from now on.
+    pub(crate) fn freeze(&self, line: &Line, wait: Duration) {
+        *line.frozen_until.lock().unwrap() = Some(Instant::now() + wait);
+        self.blind_for(wait);
+    }
+
+    /// The credentials of all daemons are expired for that long.
+    pub(crate) fn deny(&self, wait: Duration) {
+        self.sky().denied_until = Some(self.clock.now() + wait);
+        self.blind_for(wait);
+    }
+
+    fn blind_for(&self, wait: Duration) {
+        let until = self.clock.now() + wait;
+        let mut sky = self.sky();
+        sky.blind_until = sky.blind_until.max(Some(until));
+    }
+
+    /// Until when some daemon cannot look, through no fault of its own.
+    pub(crate) fn blind_until(&self) -> Option<Timestamp> {
+        self.sky().blind_until
+    }
+
     /// A new count reached a service.
     pub(crate) fn note_scaling(&self, service: &str, sent: Timestamp) {
         let (service, arrived) = (service.to_owned(), self.clock.now());
@@ -205,11 +250,16 @@ impl Weather {
             }
         }
         if changes(operation) && line.trips() {
-            fate = Some(if line.answered.load(Ordering::SeqCst) == 1 {
-                Fate::DiesAfter
-            } else {
-                Fate::DiesBefore
+            let answered = line.dies_after_the_answer();
+            // How long it is down was planned with its death.
+            fate = Some(Fate::Dies {
+                answered,
+                down: SHORTLY,
             });
+        }
+        let now = self.clock.now();
+        if !operation.starts_with("app.") && sky.denied_until.is_some_and(|until| now < until) {
+            fate = Some(Fate::Denied);
         }
         if let Some(fate) = &fate {
             sky.faults += 1;
@@ -228,12 +278,17 @@ impl Weather {
         A: Fn() -> F + Send + 'static,
     {
         let (latency, fate) = self.draw(operation, line);
+        if let Some(Fate::Freezes(wait)) = fate {
+            self.freeze(line, wait);
+        }
+        line.wakes().await;
         if !latency.is_zero() {
             tokio::time::sleep(latency / 2).await;
         }
         let answer = match fate {
-            None => Ok(Answer::Fresh(act().await)),
+            None | Some(Fate::Freezes(_)) => Ok(Answer::Fresh(act().await)),
             Some(Fate::Stale(age)) => Ok(Answer::Old(age, act().await)),
+            Some(Fate::Nothing) => Ok(Answer::Nothing(act().await)),
             Some(Fate::Lost) => Err(unavailable(operation)),
             Some(Fate::AnswerLost) => {
                 act().await;
@@ -246,6 +301,10 @@ impl Weather {
                     act().await;
                 });
                 Err(unavailable(operation))
+            }
+            Some(Fate::Again) => {
+                act().await;
+                Ok(Answer::Fresh(act().await))
             }
             Some(Fate::Twice) => {
                 let first = act().await;
@@ -260,6 +319,15 @@ impl Weather {
                 call: operation,
                 message: "Cannot have more than 5 builds in queue for the account".to_owned(),
             }),
+            Some(Fate::Denied) => Err(Error::Denied {
+                call: operation,
+                message: "The security token included in the request is expired".to_owned(),
+            }),
+            Some(Fate::Rejected) => Err(Error::Rejected {
+                call: operation,
+                code: "ValidationError".to_owned(),
+                message: "for reasons of its own".to_owned(),
+            }),
             Some(Fate::Hangs { applied }) => {
                 if applied {
                     act().await;
@@ -267,10 +335,11 @@ impl Weather {
                 tokio::time::sleep(PATIENCE).await;
                 Err(unavailable(operation))
             }
-            Some(fate @ (Fate::DiesBefore | Fate::DiesAfter)) => {
-                if fate == Fate::DiesAfter {
+            Some(Fate::Dies { answered, down }) => {
+                if answered {
                     act().await;
                 }
+                line.down_for(down);
                 line.tripped.notify_one();
                 std::future::pending().await
             }
@@ -287,12 +356,25 @@ pub(crate) enum Answer<T> {
     Fresh(T),
     /// The present, of which the caller is to see a state up to that long ago.
     Old(Duration, T),
+    /// The present, of which the caller is to see nothing, if it asked by name.
+    Nothing(T),
+}
+
+impl<T> Answer<Option<T>> {
+    /// Of something, if there is something.
+    pub(crate) fn lift(self) -> Option<Answer<T>> {
+        Some(match self {
+            Self::Fresh(answer) => Answer::Fresh(answer?),
+            Self::Old(age, answer) => Answer::Old(age, answer?),
+            Self::Nothing(answer) => Answer::Nothing(answer?),
+        })
+    }
 }
 
 impl<T> Answer<T> {
     pub(crate) fn into_inner(self) -> T {
         match self {
-            Self::Fresh(answer) | Self::Old(_, answer) => answer,
+            Self::Fresh(answer) | Self::Old(_, answer) | Self::Nothing(answer) => answer,
         }
     }
 }
@@ -312,7 +394,15 @@ fn fate_of(fault: &Fault, operation: Operation) -> Option<Fate> {
         Fault::TransactionConflict if operation.starts_with("dynamodb") && changes(operation) => {
             Some(Fate::Lost)
         }
-        Fault::LoseResponse | Fault::TruncatedBody => Some(Fate::AnswerLost),
+        Fault::LoseResponse | Fault::TruncatedBody | Fault::ResetMidBody => Some(Fate::AnswerLost),
+        Fault::NothingFound if reads_by_name(operation) => Some(Fate::Nothing),
+        Fault::ExpiredCredentials if !operation.starts_with("app.") => Some(Fate::Denied),
+        Fault::Cancelled(Cancellation::ThrottlingError | Cancellation::ProvisionedThroughputExceeded)
+            if operation == "dynamodb.TransactWriteItems" =>
+        {
+            Some(Fate::Throttled)
+        }
+        Fault::Cancelled(_) if operation == "dynamodb.TransactWriteItems" => Some(Fate::Rejected),
         Fault::DeliverLate(wait) => Some(Fate::Late(*wait)),
         Fault::Duplicate => Some(Fate::Twice),
         Fault::Hang => Some(Fate::Hangs { applied: false }),
@@ -328,6 +418,8 @@ fn fate_of(fault: &Fault, operation: Operation) -> Option<Fate> {
 pub(crate) struct Line {
     left: AtomicU64,
     answered: AtomicU64,
+    down: Mutex<Option<Duration>>,
+    frozen_until: Mutex<Option<Instant>>,
     pub(crate) tripped: Notify,
 }
 
@@ -343,6 +435,23 @@ impl Line {
         let left = self.left.load(Ordering::SeqCst);
         self.left.store(left.saturating_sub(1), Ordering::SeqCst);
         left == 1
+    }
+
+    fn down_for(&self, down: Duration) {
+        *self.down.lock().unwrap() = Some(down);
+    }
+
+    /// How long it is down after it came to the call it died at.
+    pub(crate) fn down(&self) -> Duration {
+        self.down.lock().unwrap().unwrap_or(SHORTLY)
+    }
+
+    /// Returns at once, unless the replica sleeps: then all its calls wait until it wakes.
+    async fn wakes(&self) {
+        let until = *self.frozen_until.lock().unwrap();
+        if let Some(until) = until {
+            tokio::time::sleep_until(until).await;
+        }
     }
 
     pub(crate) fn dies_after_the_answer(&self) -> bool {

@@ -25,15 +25,20 @@ const NOTICED_AFTER: [SignedDuration; 4] = [
     SignedDuration::from_mins(80),
 ];
 
-/// Every level that could be right at `now`.
+/// How much more than it is a clock is taken to be wrong: from a decision to what comes of it takes some time.
+pub(crate) const SLACK: SignedDuration = SignedDuration::from_secs(2);
+
+/// Every level that could be right at `now`, when everything has been noticed, be it only now.
 pub(crate) fn levels(writes: &Writes, now: Timestamp, skew: SignedDuration) -> BTreeSet<Desired> {
-    let mut found = BTreeSet::new();
-    for lag in NOTICED_AFTER {
-        for skew in [SignedDuration::ZERO, skew, -skew] {
-            found.insert(level(writes, now, lag, skew));
-        }
-    }
-    found
+    let at_rest = |(lag, skew)| level(writes, now, lag, skew, true).unwrap_or(Desired::Destroyed);
+    delays(skew).map(at_rest).collect()
+}
+
+/// Every delay of noticing, with every error of a clock.
+fn delays(skew: SignedDuration) -> impl Iterator<Item = (SignedDuration, SignedDuration)> {
+    NOTICED_AFTER
+        .into_iter()
+        .flat_map(move |lag| [SignedDuration::ZERO, skew, -skew].map(|skew| (lag, skew)))
 }
 
 /// Whether at some time from `since` to `until` it could have been right to have no more than `most` of it.
@@ -44,16 +49,22 @@ pub(crate) fn may_have_been(
     until: Timestamp,
     skew: SignedDuration,
 ) -> bool {
+    // Before its first row there is no app.
+    let since = writes.first().map_or(since, |(first, _)| since.max(*first));
     let written = writes
         .iter()
         .map(|(at, _)| *at)
         .filter(|at| (since..=until).contains(at));
     let moments = written
         .flat_map(|at| [at - SignedDuration::from_millis(1), at])
-        .chain([since, until]);
-    moments
-        .into_iter()
-        .any(|at| levels(writes, at, skew).into_iter().any(|level| level <= most))
+        // The clock may be less wrong than it is taken to be at the most, so a little later counts too.
+        .chain([since, until, until + SLACK]);
+    // What was started was noticed before: that its row might not have been is no reason to stop it.
+    moments.into_iter().any(|at| {
+        delays(skew)
+            .filter_map(|(lag, skew)| level(writes, at, lag, skew, false))
+            .any(|level| level <= most)
+    })
 }
 
 /// Whether what the last write means depends on what was accepted before it, so that no one answer is right.
@@ -135,23 +146,34 @@ struct Known {
     gone: bool,
 }
 
-fn level(writes: &Writes, now: Timestamp, lag: SignedDuration, skew: SignedDuration) -> Desired {
+/// What is right for a daemon that notices each write so much later; what it has not noticed by `now` it notices
+/// right then, if `at_rest`. `None`: it has noticed nothing.
+fn level(
+    writes: &Writes,
+    now: Timestamp,
+    lag: SignedDuration,
+    skew: SignedDuration,
+    at_rest: bool,
+) -> Option<Desired> {
     let mut known = Known::default();
+    let mut noticed = false;
     for (at, row) in writes {
-        let seen = *at + lag;
+        let seen = if at_rest { (*at + lag).min(now) } else { *at + lag };
         if seen > now {
             break;
         }
+        noticed = true;
         known.time_passes(seen + skew);
         known.reads(row.as_ref(), seen + skew);
     }
     known.time_passes(now + skew);
-    let Some(accepted) = known.accepted.filter(|_| !known.gone) else {
-        return Desired::Destroyed;
+    let level = match known.accepted.filter(|_| !known.gone) {
+        None => Desired::Destroyed,
+        Some(accepted) => known
+            .stop
+            .map_or(accepted.desired, |stop| stop.min(accepted.desired)),
     };
-    known
-        .stop
-        .map_or(accepted.desired, |stop| stop.min(accepted.desired))
+    noticed.then_some(level)
 }
 
 impl Known {

@@ -9,7 +9,7 @@ use super::{input, projects, start_build, unknown};
 use crate::sim::Sim;
 use crate::wire::Call;
 use crate::wire::answer::{ApiError, Good, Outcome};
-use crate::world::builds::BuildStatus;
+use crate::world::builds::{Build, BuildStatus};
 
 pub(crate) fn perform(sim: &mut Sim, call: &Call, now: Timestamp) -> Outcome {
     match call.operation.as_str() {
@@ -46,6 +46,11 @@ fn build_id(id: &str) -> &str {
     id.rsplit_once(":build/").map_or(id, |(_, id)| id)
 }
 
+/// A build that `CodeBuild` has not forgotten.
+fn known<'a>(sim: &'a Sim, id: &str) -> Option<&'a Build> {
+    sim.state.builds.get(id).filter(|build| !build.forgotten)
+}
+
 #[derive(Deserialize)]
 struct Ids {
     ids: Option<Vec<String>>,
@@ -57,7 +62,7 @@ fn batch_get_builds(sim: &mut Sim, call: &Call) -> Outcome {
     let mut builds: Vec<Value> = Vec::new();
     let mut not_found: Vec<String> = Vec::new();
     for id in ids {
-        match sim.state.builds.get(build_id(&id)) {
+        match known(sim, build_id(&id)) {
             Some(build) => builds.push(build_json(&sim.config, build)),
             None => not_found.push(id),
         }
@@ -102,7 +107,10 @@ fn list_builds(sim: &mut Sim, call: &Call) -> Outcome {
         }
         None => project.builds.len(),
     };
-    let visible = &project.builds[..visible];
+    let visible: Vec<&String> = project.builds[..visible]
+        .iter()
+        .filter(|id| known(sim, id).is_some())
+        .collect();
     if sort_order.is_some() && visible.len() > PAGE {
         // AWS: "If the project has more than 100 builds, setting the sort order will result in an error."
         return Err(invalid(
@@ -120,7 +128,7 @@ fn list_builds(sim: &mut Sim, call: &Call) -> Outcome {
         Some(Ok(place)) if (1..=visible.len()).contains(&place) => Some(place),
         Some(_) => return Err(invalid("Invalid nextToken")),
     };
-    let (ids, next): (Vec<&String>, Option<usize>) = if ascending {
+    let (ids, next): (Vec<&&String>, Option<usize>) = if ascending {
         let from = skipped.unwrap_or(0);
         let to = (from + page).min(visible.len());
         (
@@ -153,11 +161,7 @@ fn stop_build(sim: &mut Sim, call: &Call, now: Timestamp) -> Outcome {
         .filter(|id| !id.is_empty())
         .ok_or_else(|| invalid("id is required"))?;
     let id = build_id(&id).to_owned();
-    let build = sim
-        .state
-        .builds
-        .get(&id)
-        .ok_or_else(|| not_found(format!("Build {id} does not exist")))?;
+    let build = known(sim, &id).ok_or_else(|| not_found(format!("Build {id} does not exist")))?;
     // AWS: a build that has ended already keeps its status, so stopping twice is harmless.
     if !build.is_complete() {
         sim.kill_build(&id, now, BuildStatus::Stopped, None);

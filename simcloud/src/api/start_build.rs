@@ -250,6 +250,7 @@ impl Sim {
             applied_from: None,
             applied: None,
             applied_to: None,
+            forgotten: false,
         };
         build.behaviours = behaviour::take(&mut self.state.rules, &build, &self.config.contract);
         let patience = self.scaled(u64::from(build.queued_timeout_minutes) * 60);
@@ -276,7 +277,7 @@ impl Sim {
                 environment: failed.environment,
                 timeout_minutes: failed.timeout_minutes,
                 queued_timeout_minutes: failed.queued_timeout_minutes,
-                auto_retries_left: failed.auto_retries_left - 1,
+                auto_retries_left: failed.auto_retries_left.saturating_sub(1),
                 buildspec: failed.buildspec,
                 source_version: failed.source_version,
                 initiator: "codebuild-auto-retry".to_owned(),

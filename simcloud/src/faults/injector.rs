@@ -18,6 +18,7 @@ pub(crate) struct Injector {
     injected: BTreeMap<&'static str, u64>,
     stale_before: Option<Timestamp>,
     page: Option<usize>,
+    expired_until: Option<Timestamp>,
 }
 
 /// How one call goes wrong.
@@ -42,7 +43,17 @@ impl Injector {
             injected: BTreeMap::new(),
             stale_before: None,
             page: None,
+            expired_until: None,
         }
+    }
+
+    pub(crate) fn expire_until(&mut self, until: Timestamp) {
+        self.expired_until = Some(until);
+    }
+
+    /// Whether the callers' credentials are expired.
+    pub(crate) fn expired(&self, now: Timestamp) -> bool {
+        self.expired_until.is_some_and(|until| now < until)
     }
 
     pub(crate) fn set(&mut self, plan: FaultPlan) {

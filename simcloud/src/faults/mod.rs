@@ -41,6 +41,52 @@ pub enum Fault {
     TransactionConflict,
     /// The request is applied; the answer ends in the middle.
     TruncatedBody,
+    /// The request is applied; the connection is reset in the middle of the answer's body.
+    ResetMidBody,
+    /// A read by name finds none of what it names: `buildsNotFound`, or `failures` with the reason MISSING.
+    NothingFound,
+    /// The caller's temporary credentials have expired; not applied.
+    ExpiredCredentials,
+    /// A transaction is cancelled for this reason, which its first item is to blame for; not applied.
+    Cancelled(Cancellation),
+}
+
+/// Why `DynamoDB` cancels a transaction of which every condition holds. (AWS: the reasons of
+/// `TransactionCanceledException`; `ConditionalCheckFailed` comes from the database itself, and
+/// `TransactionConflict` is [`Fault::TransactionConflict`], which plain writes can meet too.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The table has not enough capacity for now.
+    ProvisionedThroughputExceeded,
+    /// A table or an account is asked for too much.
+    ThrottlingError,
+    /// An item collection has become too large.
+    ItemCollectionSizeLimitExceeded,
+    /// Something about an item is not valid.
+    ValidationError,
+    /// The same item would be put twice.
+    DuplicateItem,
+}
+
+impl Cancellation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::ProvisionedThroughputExceeded,
+        Self::ThrottlingError,
+        Self::ItemCollectionSizeLimitExceeded,
+        Self::ValidationError,
+        Self::DuplicateItem,
+    ];
+
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::ProvisionedThroughputExceeded => "ProvisionedThroughputExceeded",
+            Self::ThrottlingError => "ThrottlingError",
+            Self::ItemCollectionSizeLimitExceeded => "ItemCollectionSizeLimitExceeded",
+            Self::ValidationError => "ValidationError",
+            Self::DuplicateItem => "DuplicateItem",
+        }
+    }
 }
 
 /// How a service fails.
@@ -73,6 +119,10 @@ impl Fault {
             Self::AccountLimitExceeded => "AccountLimitExceeded",
             Self::TransactionConflict => "TransactionConflict",
             Self::TruncatedBody => "TruncatedBody",
+            Self::ResetMidBody => "ResetMidBody",
+            Self::NothingFound => "NothingFound",
+            Self::ExpiredCredentials => "ExpiredCredentials",
+            Self::Cancelled(_) => "Cancelled",
         }
     }
 
@@ -105,6 +155,8 @@ impl Fault {
                 "dynamodb.DeleteItem",
                 "dynamodb.TransactWriteItems",
             ]),
+            Self::NothingFound => one_of(&["codebuild.BatchGetBuilds", "ecs.DescribeServices"]),
+            Self::Cancelled(_) => operation == "dynamodb.TransactWriteItems",
             _ => true,
         }
     }
@@ -220,6 +272,11 @@ impl FaultPlan {
             Fault::AccountLimitExceeded,
             Fault::TransactionConflict,
             Fault::TruncatedBody,
+            Fault::ResetMidBody,
+            Fault::NothingFound,
+            Fault::ExpiredCredentials,
+            Fault::Cancelled(Cancellation::ThrottlingError),
+            Fault::Cancelled(Cancellation::ValidationError),
         ];
         faults
             .into_iter()

@@ -1,5 +1,8 @@
 //! What the cloud answers, and how that looks over HTTP in the protocol of the service asked.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -7,11 +10,66 @@ use serde_json::{Value, json};
 use super::Service;
 use super::xml::{self, Xml};
 
+/// The body of an answer, which may break off: what comes of it, and whether it is whole.
+#[derive(Debug)]
+pub(crate) struct Bytewise {
+    left: Option<Bytes>,
+    breaks_off: bool,
+}
+
+impl Bytewise {
+    /// All of it.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self {
+            left: Some(body),
+            breaks_off: false,
+        }
+    }
+
+    /// Its first half, and then the end of the connection.
+    pub(crate) fn half(body: &Bytes) -> Self {
+        Self {
+            left: Some(body.slice(..body.len() / 2)),
+            breaks_off: true,
+        }
+    }
+}
+
+/// An answer that is lost on purpose.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is lost, as the fault plan asks")]
+pub(crate) struct Lost;
+
+impl hyper::body::Body for Bytewise {
+    type Data = Bytes;
+    type Error = Lost;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Lost>>> {
+        match self.left.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(hyper::body::Frame::data(bytes)))),
+            None if std::mem::take(&mut self.breaks_off) => Poll::Ready(Some(Err(Lost))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        match &self.left {
+            Some(bytes) if !self.breaks_off => hyper::body::SizeHint::with_exact(bytes.len() as u64),
+            Some(_) | None => hyper::body::SizeHint::default(),
+        }
+    }
+}
+
 /// What becomes of one request.
 #[derive(Debug)]
 pub enum Reply {
     /// An answer.
     Response(Response<Bytes>),
+    /// The head of an answer and half of its body; then the connection is reset.
+    Reset(Response<Bytes>),
     /// No answer: the connection is closed. Whether the request took effect is not told.
     Dropped,
     /// No answer, ever.
@@ -23,7 +81,7 @@ impl Reply {
     pub fn response(self) -> Option<Response<Bytes>> {
         match self {
             Self::Response(response) => Some(response),
-            Self::Dropped | Self::Hangs => None,
+            Self::Reset(_) | Self::Dropped | Self::Hangs => None,
         }
     }
 }

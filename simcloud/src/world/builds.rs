@@ -198,6 +198,9 @@ pub(crate) struct Build {
     /// When Terraform changed the world.
     pub(crate) applied: Option<Timestamp>,
     pub(crate) applied_to: Option<Timestamp>,
+    /// No call finds it any more.
+    #[serde(default)]
+    pub(crate) forgotten: bool,
 }
 
 impl Build {

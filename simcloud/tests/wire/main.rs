@@ -13,6 +13,7 @@ mod elb;
 mod faults;
 mod gate;
 mod hostile;
+mod mishaps;
 mod repeatable;
 mod restart;
 mod tasks;
