@@ -1,7 +1,7 @@
 //! ACT: carries out the one action of a plan. No choices, no retries; what came of it is a value.
 //!
-//! An intent is not acted out here, nor is taking over what is there: both are a write of the state table, which [`crate::recorder`] makes in one
-//! transaction with everything that belongs to it.
+//! An intent is not acted out here, nor is taking over what is there: both are a write of the state table, which
+//! [`crate::recorder`] makes in one transaction with everything that belongs to it.
 
 use crate::cloud::{self, Cloud};
 use crate::model::name::BuildId;
@@ -58,6 +58,9 @@ impl Executor {
                 service,
                 tasks,
             } => done(self.cloud.services.scale(cluster, service, *tasks).await),
+            Action::DeleteService { cluster, service } => {
+                done(self.cloud.services.delete(cluster, service).await)
+            }
         }
     }
 }

@@ -86,7 +86,8 @@ impl Recorder {
                 | Action::CloseGate { .. }
                 | Action::StopBuild { .. }
                 | Action::Bid { .. }
-                | Action::Scale { .. },
+                | Action::Scale { .. }
+                | Action::DeleteService { .. },
             )
             | None => (None, Vec::new()),
         };

@@ -6,6 +6,8 @@
 mod access;
 #[path = "api/hostile.rs"]
 mod hostile;
+#[path = "api/orphans.rs"]
+mod orphans;
 #[path = "api/shutdown.rs"]
 mod shutdown;
 #[path = "api/support.rs"]

@@ -7,6 +7,8 @@ mod support;
 use clap::Parser as _;
 use lamplighter::api::Access;
 use lamplighter::client::{ClientCommand, ClientError, ClientOptions, run};
+use lamplighter::inventory::Stray;
+use lamplighter::model::memory::Leftover;
 use lamplighter::model::policy::Deletions;
 use lamplighter::model::row::Desired;
 use serde_json::json;
@@ -407,6 +409,40 @@ async fn pauses_are_set_listed_and_ended() {
     );
     let error = at(&served, &["pause", "--app", "nosuch"]).await.unwrap_err();
     assert!(error.to_string().contains("no-such-app"), "{error}");
+}
+
+#[tokio::test]
+async fn orphans_and_leftovers_are_listed_as_data() {
+    let served = served().await;
+    let printed = at(&served, &["orphans"]).await.unwrap();
+    assert_eq!(printed, "No orphans.\nNo leftovers.\n");
+    {
+        let mut fleet = served.fake.fleet.lock().unwrap();
+        fleet.strays = vec![Stray {
+            id: id("a\u{1b}[2Jb"),
+            cluster: None,
+            service: None,
+            identity: None,
+            has_row: false,
+        }];
+        let app = fleet.apps.get_mut(&id("a1")).unwrap();
+        app.memory.as_mut().unwrap().leftover = Some(Leftover {
+            since: time("2026-11-20T09:30:00Z"),
+            what: "Service a\u{9b}1".to_owned(),
+            destroys: 2,
+        });
+    }
+    let printed = at(&served, &["orphans"]).await.unwrap();
+    assert!(!printed.contains(['\u{1b}', '\u{9b}']), "{printed:?}");
+    assert!(printed.contains("`orphans.reap` is off"), "{printed}");
+    assert!(printed.contains("a\\u{1b}[2Jb  Unidentified"), "{printed}");
+    assert!(
+        printed.contains("a1  Service a\\u{9b}1  2         2026-11-20T09:30:00Z"),
+        "{printed}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&at(&served, &["orphans", "-o", "json"]).await.unwrap()).unwrap();
+    assert_eq!(json["leftovers"][0]["destroys"], 2);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use lamplighter::model::blueprint::BuildKind;
 use lamplighter::model::memory::Ending;
 use lamplighter::model::name::AppId;
 use lamplighter::model::observed::BuildFailure;
+use lamplighter::model::orphan::OrphanState;
 use lamplighter::model::pause::{Pause, Pauses};
 use lamplighter::model::policy::Deletions;
 use lamplighter::model::status::Phase;
@@ -245,7 +246,20 @@ fn each_event_counts_where_it_belongs() {
         fleet: Some(Pause::default()),
         apps: apps.into(),
     });
+    metrics.fleet.set_orphans(&BTreeMap::from([
+        (OrphanState::Due, 2),
+        (OrphanState::Unidentified, 5),
+    ]));
+    metrics
+        .fleet
+        .set_orphans(&BTreeMap::from([(OrphanState::Due, 3)]));
+    metrics.fleet.set_leftovers(4);
+    metrics.sweeps.state_lost();
     for (sample, expected) in [
+        ("lamplighter_orphans{state=\"Due\"}", 3.0),
+        ("lamplighter_orphans{state=\"Unidentified\"}", 0.0),
+        ("lamplighter_leftovers", 4.0),
+        ("lamplighter_state_lost_total", 1.0),
         ("lamplighter_write_conflicts_total", 1.0),
         ("lamplighter_panics_total", 1.0),
         ("lamplighter_reconcile_total{result=\"idle\"}", 1.0),

@@ -11,8 +11,9 @@ pub use crate::model::status::{BuildStatus, ConditionKind, NextChange, Phase, St
 
 use crate::controller::handle::AppSummary;
 use crate::model::history::Event;
-use crate::model::policy::Deletions;
+use crate::model::policy::{Deletions, Orphans};
 use crate::model::row::Row;
+use crate::model::{memory, orphan};
 
 /// One app: its row as far as it is legible, and its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +111,80 @@ pub struct EventLine {
     /// Who asked, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+}
+
+/// What AWS holds although nothing asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanList {
+    /// Apps that no row asks for and that nothing remembered, by id.
+    pub orphans: Vec<Orphan>,
+    /// Apps of which something survived its destroy, by id.
+    pub leftovers: Vec<Leftover>,
+    /// What becomes of orphans.
+    pub reaping: Reaping,
+    /// When the sweep began that this rests on.
+    pub as_of: Timestamp,
+}
+
+/// What becomes of orphans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reaping {
+    /// Whether they are destroyed at all.
+    pub enabled: bool,
+    /// How many seconds after they were found.
+    pub after_seconds: i64,
+    /// How many of them are begun with in one sweep at most.
+    pub per_sweep: u32,
+}
+
+/// An app that no row asks for and that nothing remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// Whose tag or environment it is.
+    pub id: String,
+    /// `Found`, `Unidentified`, `Quarantined`, `Held`, `Due` or `Reaping`.
+    pub state: String,
+    /// When it was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Its last known owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Its catalogue entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Its host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// The cluster of its service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Its service, which is what its resources are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_name: Option<String>,
+    /// When it is destroyed, or would be if orphans were reaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+}
+
+/// Something that survived the destroy of its app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// The app.
+    pub id: String,
+    /// What survived.
+    pub what: String,
+    /// Since when that is known.
+    pub since: Timestamp,
+    /// How many destroys in a row it survived.
+    pub destroys: u32,
+    /// When the next destroy is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
 }
 
 /// What is held back until a person says so, and what could not be read.
@@ -291,6 +366,46 @@ impl From<Event> for EventLine {
             message: event.message,
             phase: event.phase,
             requested_by: event.requested_by,
+        }
+    }
+}
+
+impl From<&orphan::Orphan> for Orphan {
+    fn from(orphan: &orphan::Orphan) -> Self {
+        let identity = orphan.identity.as_ref();
+        Self {
+            id: orphan.id.to_string(),
+            state: orphan.state.as_str().to_owned(),
+            since: orphan.since,
+            user: identity.map(|identity| identity.user.to_string()),
+            app: identity.map(|identity| identity.app.to_string()),
+            host_name: identity.map(|identity| identity.host_name.to_string()),
+            cluster: orphan.cluster.as_ref().map(ToString::to_string),
+            resource_name: orphan.service.as_ref().map(ToString::to_string),
+            due: orphan.due,
+        }
+    }
+}
+
+impl From<(&AppSummary, &memory::Leftover)> for Leftover {
+    fn from((app, leftover): (&AppSummary, &memory::Leftover)) -> Self {
+        let failures = app.memory.as_ref().and_then(|memory| memory.failures.as_ref());
+        Self {
+            id: app.id.to_string(),
+            what: leftover.what.clone(),
+            since: leftover.since,
+            destroys: leftover.destroys,
+            retry_at: failures.map(|failures| failures.retry_at),
+        }
+    }
+}
+
+impl From<Orphans> for Reaping {
+    fn from(policy: Orphans) -> Self {
+        Self {
+            enabled: policy.reap,
+            after_seconds: policy.reap_after.as_secs(),
+            per_sweep: policy.per_sweep,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps`, `holds` and `pauses` answer, `admin` is for machines, `problem`
+//! `serve` listens, `access` says who may, `apps`, `orphans`, `holds` and `pauses` answer, `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
 use std::sync::Arc;
@@ -22,6 +22,7 @@ mod apps;
 mod body;
 pub mod dto;
 mod holds;
+mod orphans;
 mod pauses;
 pub mod problem;
 mod serve;
@@ -59,6 +60,7 @@ pub fn public(state: ApiState) -> Router {
                 "/api/v1/apps/{id}/pause",
                 put(pauses::pause_app).delete(pauses::resume_app),
             )
+            .route("/api/v1/orphans", get(orphans::list))
             .route("/api/v1/holds", get(holds::show))
             .route(
                 "/api/v1/holds/pause",

@@ -15,6 +15,8 @@ pub enum ClientCommand {
     Approve,
     /// Show what waits for a person: deletions that are held, pauses, items that cannot be read
     Holds,
+    /// Show what AWS holds although nothing asks for it, and what survived its destroy
+    Orphans,
     /// Hold every action, for one app or for all; what is seen is still told
     Pause(Pause),
     /// End a pause

@@ -7,7 +7,9 @@ use std::io::Write;
 
 use hyper::Method;
 
-use crate::api::dto::{App, AppList, Approval, DeletionHold, EventList, Holds, PauseRequest, Pauses};
+use crate::api::dto::{
+    App, AppList, Approval, DeletionHold, EventList, Holds, OrphanList, PauseRequest, Pauses,
+};
 
 mod apply;
 mod args;
@@ -83,6 +85,10 @@ pub async fn run(
         ClientCommand::Holds => {
             let holds: Holds = api.ask(Method::GET, "/api/v1/holds", None).await?;
             printer.holds(&holds)
+        }
+        ClientCommand::Orphans => {
+            let list: OrphanList = api.ask(Method::GET, "/api/v1/orphans", None).await?;
+            printer.orphans(&list)
         }
         ClientCommand::Pause(Pause { app, reason }) => {
             let body = serde_json::json!(PauseRequest { reason });

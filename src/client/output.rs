@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::args::Format;
 use super::error::ClientError;
 use crate::api::dto::{
-    App, AppList, Approval, ConditionKind, DeletionHold, EventList, Holds, Pause, Pauses, Status, Truth,
+    App, AppList, Approval, ConditionKind, DeletionHold, EventList, Holds, OrphanList, Pause, Pauses, Status,
+    Truth,
 };
 
 type Printed = Result<(), ClientError>;
@@ -151,6 +152,49 @@ impl<'a> Printer<'a> {
                 )?;
             }
             paused(out, &holds.pauses)
+        })
+    }
+
+    pub(super) fn orphans(&mut self, list: &OrphanList) -> Printed {
+        self.either(list, |out| {
+            let reaping = if list.reaping.enabled {
+                "is destroyed when it is due"
+            } else {
+                "stays: `orphans.reap` is off"
+            };
+            if list.orphans.is_empty() {
+                writeln!(out, "No orphans.")?;
+            } else {
+                writeln!(out, "What nothing asks for {reaping}.")?;
+                let header = ["ID", "STATE", "APP", "USER", "HOST", "SERVICE", "FOUND", "DUE"];
+                let rows = list.orphans.iter().map(|orphan| {
+                    [
+                        orphan.id.clone(),
+                        orphan.state.clone(),
+                        or_dash(orphan.app.as_deref()),
+                        or_dash(orphan.user.as_deref()),
+                        or_dash(orphan.host_name.as_deref()),
+                        or_dash(orphan.resource_name.as_deref()),
+                        or_dash(orphan.since.map(second).as_deref()),
+                        or_dash(orphan.due.map(second).as_deref()),
+                    ]
+                });
+                table(out, Some(header), rows)?;
+            }
+            if list.leftovers.is_empty() {
+                return writeln!(out, "No leftovers.");
+            }
+            let header = ["ID", "SURVIVED", "DESTROYS", "SINCE", "NEXT TRY"];
+            let rows = list.leftovers.iter().map(|leftover| {
+                [
+                    leftover.id.clone(),
+                    leftover.what.clone(),
+                    leftover.destroys.to_string(),
+                    second(leftover.since),
+                    or_dash(leftover.retry_at.map(second).as_deref()),
+                ]
+            });
+            table(out, Some(header), rows)
         })
     }
 

@@ -100,6 +100,23 @@ impl Services for Ecs {
         Ok(())
     }
 
+    async fn delete(&self, cluster: &ClusterName, name: &ResourceName) -> Result<()> {
+        // AWS: without force, a service that has tasks is refused.
+        let deleted = self
+            .client
+            .delete_service()
+            .cluster(cluster.as_str())
+            .service(name.as_str())
+            .force(true)
+            .send()
+            .await
+            .map_err(|e| aws::map("ecs.DeleteService", e));
+        match deleted {
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn stopped_task(&self, cluster: &ClusterName, name: &ResourceName) -> Result<Option<StoppedTask>> {
         // One page: of a service that stops more than a hundred tasks within the hour in which ECS keeps
         // them, any of the hundred tells the same story.

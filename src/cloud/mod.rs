@@ -201,6 +201,8 @@ pub trait Services: Send + Sync {
     async fn list(&self, cluster: &ClusterName) -> Result<Vec<ResourceName>>;
     /// Sets how many tasks a service should have.
     async fn scale(&self, cluster: &ClusterName, name: &ResourceName, tasks: u32) -> Result<()>;
+    /// Deletes a service with all its tasks; it is no error when it is being deleted or gone.
+    async fn delete(&self, cluster: &ClusterName, name: &ResourceName) -> Result<()>;
     /// The newest task of a service that stopped by itself, if ECS still knows one.
     async fn stopped_task(&self, cluster: &ClusterName, name: &ResourceName) -> Result<Option<StoppedTask>>;
 }

@@ -28,6 +28,7 @@ pub(super) struct Rules {
     pub on_conflict: OnConflict,
     pub keep_max: SignedDuration,
     pub max_attempts: u32,
+    pub force_delete_after: u32,
     pub timing: Timing,
 }
 
@@ -42,6 +43,7 @@ pub(super) fn rules(root: &mut Section<'_>) -> Rules {
             "3d",
         ),
         max_attempts: section.integer("max_attempts", &(1..=100), 5),
+        force_delete_after: section.integer("force_delete_after", &(0..=100), 0),
         timing: timing(&mut section),
     };
     section.finish();

@@ -62,6 +62,7 @@ fn all(mut root: Section<'_>) -> Config {
             keep_max: rules.keep_max,
             timing: rules.timing,
             max_attempts: rules.max_attempts,
+            force_delete_after: rules.force_delete_after,
             orphans,
             build_env,
             state_table: tables.state.clone(),

@@ -10,7 +10,7 @@ use crate::inventory::Stray;
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
 use crate::model::pause::Pauses;
-use crate::model::policy::Deletions;
+use crate::model::policy::{Deletions, Orphans};
 use crate::model::row::Row;
 
 /// The controller, as the API sees it. No method blocks.
@@ -54,6 +54,8 @@ pub struct Fleet {
     pub pauses: Pauses,
     /// Apps that AWS shows and that nothing remembers.
     pub strays: Vec<Stray>,
+    /// What becomes of orphans.
+    pub orphan_policy: Orphans,
     /// Items of the state table that could not be read, by key, with the reason.
     pub unreadable: BTreeMap<String, String>,
 }

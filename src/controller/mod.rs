@@ -9,6 +9,7 @@ mod deletions;
 pub mod handle;
 mod lease;
 mod observe;
+mod orphans;
 mod pass;
 mod queue;
 mod shards;
@@ -263,6 +264,12 @@ impl Controller {
         self.metrics.fleet.set_teardown_due(due);
         self.metrics.fleet.set_deletions(state.judgement.overall());
         self.metrics.fleet.set_pauses(&state.fleet.pauses);
+        let mut states = BTreeMap::new();
+        for orphan in state.fleet.orphans(now) {
+            *states.entry(orphan.state).or_insert(0) += 1;
+        }
+        self.metrics.fleet.set_orphans(&states);
+        self.metrics.fleet.set_leftovers(state.fleet.leftovers().count());
     }
 }
 
@@ -303,6 +310,14 @@ impl Handle for Controller {
         if state.sweep_trouble.is_none() {
             reasons.extend(state.poll_trouble.clone());
         }
+        // Without a listing nothing is started, and who would look for that in the status of each app?
+        let unlisted = state.unlisted.iter().filter(|(project, _)| {
+            let index = state.builds.get(*project);
+            !index.is_some_and(|index| self.inventory.may_be_believed(index))
+        });
+        reasons.extend(unlisted.map(|(project, why)| {
+            format!("the builds of project {project} cannot be listed, so none is started: {why}")
+        }));
         reasons.extend(self.keeper.as_ref().and_then(Keeper::trouble));
         Readiness {
             ready: reasons.is_empty(),

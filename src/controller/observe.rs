@@ -129,10 +129,13 @@ impl Controller {
     async fn list_builds_of(&self, project: &ProjectName, back: SignedDuration) {
         match self.inventory.list_builds(project, back).await {
             Ok(index) => {
-                self.state().builds.insert(project.clone(), index);
+                let mut state = self.state();
+                state.builds.insert(project.clone(), index);
+                state.unlisted.remove(project);
             }
             Err(error) => {
                 tracing::warn!(%project, error = error.chain(), "could not list the builds");
+                self.state().unlisted.insert(project.clone(), error.chain());
             }
         }
     }
@@ -159,7 +162,7 @@ impl Controller {
     }
 
     fn take_in(&self, sweep: &Sweep, began: Instant) {
-        let judgement = {
+        let (judgement, lost) = {
             let mut state = self.state();
             let judgement = Judgement::of(&state.judgement, &sweep.rows, &sweep.state, sweep.rows_read_at);
             state.judgement = judgement.clone();
@@ -184,8 +187,9 @@ impl Controller {
                 .filter(|id| !ids.contains(*id))
                 .cloned()
                 .collect();
+            let mut lost = false;
             for id in &gone {
-                state.note_read(began, id, None, None);
+                lost |= state.note_read(began, id, None, None);
             }
             let rows = &sweep.rows.rows;
             state.strays = self.inventory.strays(
@@ -196,10 +200,11 @@ impl Controller {
                 sweep.rows_read_at,
             );
             state.fleet.strays = state.strays.apps.values().cloned().collect();
+            state.fleet.orphan_policy = self.policy.orphans;
             state.reapable = self.reapable(rows, &sweep.state);
             for id in &ids {
                 let row = rows.get(id).cloned();
-                state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
+                lost |= state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
             }
             state.forget_noted_before(began);
             // While nobody can note anything newer: a pass may have written since this was read, and then the
@@ -210,8 +215,11 @@ impl Controller {
                 admission.note_read(id, newest);
             }
             drop(admission);
-            judgement
+            (judgement, lost)
         };
+        if lost {
+            self.metrics.sweeps.state_lost();
+        }
         for (key, reason) in &sweep.state.unreadable {
             tracing::error!(item = ?key, reason, "an item of the state table cannot be read; its app waits");
         }

@@ -69,7 +69,8 @@ impl Controller {
                 | Action::CloseGate { .. }
                 | Action::StopBuild { .. }
                 | Action::Bid { .. }
-                | Action::Scale { .. },
+                | Action::Scale { .. }
+                | Action::DeleteService { .. },
             )
             | None => return plan,
         };

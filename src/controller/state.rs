@@ -26,6 +26,8 @@ pub(super) struct State {
     /// Builds by project, from the last complete listing of each since this process began, or since it saw that the
     /// state table went back in time.
     pub(super) builds: BTreeMap<ProjectName, BuildIndex>,
+    /// Projects whose builds could not be listed when that was last tried, with the reason.
+    pub(super) unlisted: BTreeMap<ProjectName, String>,
     /// Whether builds were listed as far back as CodeBuild remembers.
     pub(super) listed_all: bool,
     /// Apps that AWS shows and that nothing remembers.
@@ -62,10 +64,17 @@ impl State {
     }
 
     /// Takes note of what a reading of everything that began then has of an app. What a pass noted since is newer,
-    /// above all where the reading has nothing: that has no version to go by.
-    pub(super) fn note_read(&mut self, began: Instant, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
+    /// above all where the reading has nothing: that has no version to go by. Says whether the state table knows less
+    /// of it than it did.
+    pub(super) fn note_read(
+        &mut self,
+        began: Instant,
+        id: &AppId,
+        row: Option<Row>,
+        memory: Option<Memory>,
+    ) -> bool {
         if self.noted.get(id).is_some_and(|at| *at >= began) {
-            return;
+            return false;
         }
         let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
         let went_back = known.is_some_and(|known| match &memory {
@@ -77,6 +86,7 @@ impl State {
             self.state_table_went_back(id);
         }
         self.take_in(id, row, memory);
+        went_back
     }
 
     /// A reading of everything shows less than was known before it began: the state table was lost or restored from a
@@ -104,6 +114,7 @@ impl State {
     fn take_in(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
         if memory.is_some() {
             self.strays.remembered(id);
+            self.fleet.strays.retain(|stray| stray.id != *id);
         }
         let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
         let memory = match (memory, known) {

@@ -103,7 +103,7 @@ impl Inventory {
 
     /// Whether a listing is young enough to be believed. One that is older than memory lives would show apps as they
     /// were before they were destroyed and forgotten.
-    fn may_be_believed(&self, index: &BuildIndex) -> bool {
+    pub fn may_be_believed(&self, index: &BuildIndex) -> bool {
         let memory_lives = self.policy.timing.memory_retention;
         self.clock.now().duration_since(index.at) < memory_lives * 3 / 4
     }

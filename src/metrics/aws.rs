@@ -10,7 +10,7 @@ use super::{CALL_SECONDS, Register};
 const OTHER: &str = "other";
 
 /// The calls that keep their names as labels: service, then operation. Any other is `other`.
-pub const KNOWN_CALLS: [(&str, &str); 27] = [
+pub const KNOWN_CALLS: [(&str, &str); 28] = [
     ("codebuild", "BatchGetBuilds"),
     ("codebuild", "BatchGetProjects"),
     ("codebuild", "ListBuildsForProject"),
@@ -34,6 +34,7 @@ pub const KNOWN_CALLS: [(&str, &str); 27] = [
     ("ecs", "ListServices"),
     ("ecs", "ListTasks"),
     ("ecs", "UpdateService"),
+    ("ecs", "DeleteService"),
     ("elasticloadbalancingv2", "DescribeTags"),
     ("elasticloadbalancingv2", "DescribeTargetGroups"),
     ("elasticloadbalancingv2", "DescribeTargetHealth"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use prometheus::{IntGauge, IntGaugeVec};
 
 use super::{Register, count};
+use crate::model::orphan::OrphanState;
 use crate::model::pause::Pauses;
 use crate::model::policy::Deletions;
 use crate::model::status::Phase;
@@ -17,6 +18,8 @@ pub struct FleetMetrics {
     deletions_held: IntGauge,
     fleet_paused: IntGauge,
     apps_paused: IntGauge,
+    orphans: IntGaugeVec,
+    leftovers: IntGauge,
 }
 
 impl FleetMetrics {
@@ -24,6 +27,14 @@ impl FleetMetrics {
         let apps = register.gauges("apps", "Apps, by phase.", &["phase"]);
         for phase in Phase::ALL {
             apps.with_label_values(&[phase.as_str()]);
+        }
+        let orphans = register.gauges(
+            "orphans",
+            "Apps that AWS shows and that nothing asks for, by state.",
+            &["state"],
+        );
+        for state in OrphanState::ALL {
+            orphans.with_label_values(&[state.as_str()]);
         }
         Self {
             apps,
@@ -37,6 +48,8 @@ impl FleetMetrics {
                 "1 while an operator holds every action for every app.",
             ),
             apps_paused: register.gauge("apps_paused", "Apps that operators have paused one by one."),
+            orphans,
+            leftovers: register.gauge("leftovers", "Apps of which something survived its destroy."),
         }
     }
 
@@ -60,6 +73,21 @@ impl FleetMetrics {
             Deletions::Held { vanished, .. } => *vanished,
         };
         self.deletions_held.set(count(held));
+    }
+
+    /// How many orphans are in each state; a state that is missing has none.
+    pub fn set_orphans(&self, by_state: &BTreeMap<OrphanState, usize>) {
+        for state in OrphanState::ALL {
+            let orphans = by_state.get(&state).copied().unwrap_or(0);
+            self.orphans
+                .with_label_values(&[state.as_str()])
+                .set(count(orphans));
+        }
+    }
+
+    /// Of how many apps something survived its destroy.
+    pub fn set_leftovers(&self, apps: usize) {
+        self.leftovers.set(count(apps));
     }
 
     /// What operators have paused, as of the last sweep.

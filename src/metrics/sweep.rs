@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus::{Gauge, Histogram, IntCounterVec, IntGauge};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::{Register, count};
 
@@ -40,6 +40,7 @@ pub struct SweepMetrics {
     total: IntCounterVec,
     rows_unreadable: IntGauge,
     state_items_unreadable: IntGauge,
+    state_lost: IntCounter,
 }
 
 impl SweepMetrics {
@@ -63,6 +64,10 @@ impl SweepMetrics {
                 "state_items_unreadable",
                 "Items of the state table that the last sweep could not read.",
             ),
+            state_lost: register.counter(
+                "state_lost_total",
+                "Readings of the state table that knew less than one before.",
+            ),
         }
     }
 
@@ -81,6 +86,11 @@ impl SweepMetrics {
     pub fn set_unreadable(&self, rows: usize, state_items: usize) {
         self.rows_unreadable.set(count(rows));
         self.state_items_unreadable.set(count(state_items));
+    }
+
+    /// The state table knew less than it did.
+    pub fn state_lost(&self) {
+        self.state_lost.inc();
     }
 
     fn note(&self, result: SweepResult, took: Duration) {

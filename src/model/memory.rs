@@ -4,6 +4,8 @@
 //! Memory holds what cannot be observed again: what was asked and when, what was accepted, which operation
 //! may have a build past its gate. `status` rides along for readers; no decision reads it.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,10 @@ pub struct Memory {
     /// That it was found in AWS while nothing asked for it and nothing remembered it: an orphan, until it has a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
+    /// What survived a destroy that said it had succeeded, until a later one has verifiably left nothing or the app is
+    /// applied again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leftover: Option<Leftover>,
     /// Failures in a row, of one kind of build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,
@@ -104,6 +110,28 @@ pub const PAST_MAX: usize = 64;
 pub struct Found {
     /// When it was found.
     pub since: Timestamp,
+}
+
+/// Something that is there although a destroy build has succeeded. Its claims are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// Since when that is known.
+    pub since: Timestamp,
+    /// What survived the newest of those destroys, for people.
+    pub what: String,
+    /// How many destroys in a row it survived.
+    pub destroys: u32,
+}
+
+impl fmt::Display for Leftover {
+    /// A sentence without its full stop.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.destroys {
+            0 | 1 => write!(f, "{} survived its destroy", self.what),
+            more => write!(f, "{} survived {more} destroys in a row", self.what),
+        }
+    }
 }
 
 /// The latest change of what is asked.
@@ -326,6 +354,7 @@ impl Memory {
             operation: None,
             past: Some(Past::default()),
             found: None,
+            leftover: None,
             failures: None,
             refused_since: None,
             row_gone: None,

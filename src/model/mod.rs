@@ -12,6 +12,7 @@ pub mod lease;
 pub mod memory;
 pub mod name;
 pub mod observed;
+pub mod orphan;
 pub mod pause;
 pub mod policy;
 pub mod row;

@@ -27,6 +27,8 @@ pub struct Policy {
     pub timing: Timing,
     /// After how many failed deployments in a row an app stalls.
     pub max_attempts: u32,
+    /// After how many destroys that it survived an app's service is deleted by a call of our own. Zero: never.
+    pub force_delete_after: u32,
     /// What becomes of apps that AWS shows and that nothing asks for.
     pub orphans: Orphans,
     /// Names of the build's environment variables.
@@ -44,6 +46,12 @@ pub struct Orphans {
     pub reap_after: SignedDuration,
     /// How many of them may be begun with in one sweep.
     pub per_sweep: u32,
+}
+
+impl Default for Orphans {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 impl Orphans {

@@ -161,6 +161,8 @@ pub enum ConditionKind {
     RouteHealthy,
     /// Lamplighter gave up until a new request.
     Stalled,
+    /// Something survived a destroy. Not there as long as nothing ever has.
+    Leftover,
     /// An operator paused it. Not there as long as nobody ever has.
     Paused,
 }

@@ -6,7 +6,7 @@ use super::plan::{Action, AppView, Class, Requeue};
 use super::recall;
 use crate::model::blueprint::{Blueprint, BuildKind, BuildRequest};
 use crate::model::claim::ClaimKey;
-use crate::model::memory::{Failures, Memory, Operation};
+use crate::model::memory::{Ending, Failures, Memory, Operation};
 use crate::model::name::OperationId;
 use crate::model::policy::{Admission, Policy};
 use crate::model::schedule::later;
@@ -137,6 +137,13 @@ impl Draft<'_> {
             .filter(|failures| failures.kind == kind)
     }
 
+    /// Whether the last operation was a destroy that left something.
+    fn was_survived(&self) -> bool {
+        let last = self.memory.operation.as_ref();
+        let settled = last.and_then(|operation| operation.settled.as_ref());
+        settled.is_some_and(|settled| settled.outcome == Ending::Leftover)
+    }
+
     /// Whether deployments have failed too often in a row.
     pub(super) fn stalled(&self) -> bool {
         self.failures(BuildKind::Apply)
@@ -176,9 +183,16 @@ impl Draft<'_> {
                 count => format!("It failed {count} times in a row"),
             };
             let next = minute(failures.retry_at);
-            let message = format!("{what} ({}); the next try is at {next}.", failures.message);
-            return Step::wait(phase, "WaitingToRetry", message, Requeue::At(failures.retry_at))
-                .because("Backoff");
+            let survived = kind == BuildKind::Destroy && self.was_survived();
+            let (reason, what) = match self.memory.leftover.as_ref().filter(|_| survived) {
+                Some(leftover) => (
+                    "Leftover",
+                    format!("{leftover}, and keeps the app's names and slot"),
+                ),
+                None => ("WaitingToRetry", format!("{what} ({})", failures.message)),
+            };
+            let message = format!("{what}; the next try is at {next}.");
+            return Step::wait(phase, reason, message, Requeue::At(failures.retry_at)).because("Backoff");
         }
         if let Admission::Waiting { place, reason, until } = &self.view.admission {
             let message = format!("Number {place} in line for a build: {reason}.");
@@ -218,6 +232,10 @@ impl Draft<'_> {
         self.memory.service_absent_since = None;
         self.memory.route_lost_since = None;
         self.memory.ready_since = None;
+        if kind == BuildKind::Apply {
+            // What is applied again is no leftover.
+            self.memory.leftover = None;
+        }
         let (phase, reason) = match kind {
             BuildKind::Apply => (Phase::Deploying, "DeployIntended"),
             BuildKind::Destroy => (Phase::Destroying, "DestroyIntended"),

@@ -174,6 +174,17 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
             let may = *tasks == 0 || view.row.present().is_some();
             rule(may, "nothing is scaled up for a row that is gone");
         }
+        Some(Action::DeleteService { service, .. }) => {
+            let seen = view.service.present();
+            rule(
+                unsettled.is_none() && old.leftover.is_some(),
+                "only what survived a destroy is deleted",
+            );
+            rule(
+                seen.is_some_and(|seen| seen.name == *service && seen.instance_id.as_ref() == Some(&view.id)),
+                "only a service that is seen to be the app's is deleted",
+            );
+        }
         Some(Action::CloseGate { operation }) => {
             rule(
                 unsettled.is_some_and(|old| old.id == *operation && old.gate),

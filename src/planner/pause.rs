@@ -24,7 +24,8 @@ pub(super) fn hold(draft: &mut Draft<'_>, before: Memory, step: Step) -> Step {
         | Action::CloseGate { .. }
         | Action::StopBuild { .. }
         | Action::Bid { .. }
-        | Action::Scale { .. } => step.phase,
+        | Action::Scale { .. }
+        | Action::DeleteService { .. } => step.phase,
     };
     let message = format!("{} Held until then: {}.", sentence(paused), what(action));
     draft.memory = before;
@@ -70,5 +71,6 @@ fn what(action: &Action) -> &'static str {
         Action::Bid { .. } => "asking another app to make room",
         Action::Scale { tasks: 0, .. } => "suspending it",
         Action::Scale { .. } => "setting its number of tasks",
+        Action::DeleteService { .. } => "deleting what survived its destroy",
     }
 }

@@ -133,6 +133,13 @@ pub enum Action {
         /// How many.
         tasks: u32,
     },
+    /// Delete a service that destroy builds have left.
+    DeleteService {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The service.
+        service: ResourceName,
+    },
 }
 
 /// How urgent a build is; admission serves them in this order.

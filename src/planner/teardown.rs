@@ -4,10 +4,10 @@ use super::contest::SUPERSEDED;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
-use super::plan::{Class, Requeue};
+use super::plan::{Action, Class, Requeue};
 use crate::model::Timestamp;
 use crate::model::blueprint::{Blueprint, BuildKind};
-use crate::model::memory::{Ending, Operation};
+use crate::model::memory::{Ending, Leftover, Operation};
 use crate::model::observed::Observed;
 use crate::model::policy::Deletions;
 use crate::model::schedule::later;
@@ -27,6 +27,7 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
         match verify(draft, &deployment.blueprint, done_at) {
             Verdict::Gone => {
                 draft.memory.deployment = None;
+                draft.memory.leftover = None;
                 draft.memory.failures = None;
                 draft.memory.service_absent_since = None;
                 draft.memory.stopped_task = None;
@@ -34,7 +35,13 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
             }
             Verdict::Wait(step) => return step,
             Verdict::Leftover(what) => {
-                draft.count_failure(BuildKind::Destroy, what);
+                let before = draft.memory.leftover.take();
+                draft.memory.leftover = Some(Leftover {
+                    since: before.as_ref().map_or(draft.now, |before| before.since),
+                    what: what.clone(),
+                    destroys: before.map_or(1, |before| before.destroys.saturating_add(1)),
+                });
+                draft.count_failure(BuildKind::Destroy, format!("{what} survived the destroy"));
                 // The operation that said it was done was not: the next destroy starts from here.
                 if let Some(operation) = &mut draft.memory.operation
                     && let Some(settled) = &mut operation.settled
@@ -43,6 +50,9 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
                 }
             }
         }
+    }
+    if let Some(step) = delete_leftover(draft, &deployment.blueprint) {
+        return step;
     }
     let step = draft.intend(
         BuildKind::Destroy,
@@ -94,6 +104,30 @@ fn quarantine(draft: &Draft<'_>) -> Option<Step> {
     Some(Step::wait(Phase::Pending, "Quarantined", message, requeue).because("Orphan"))
 }
 
+/// Deletes the service that so many destroys have left, if policy says so and it is the app's beyond doubt. Another
+/// destroy follows when its time has come, and is verified as any. A target group is left to people: it costs nothing,
+/// and a listener of others may use it.
+fn delete_leftover(draft: &Draft<'_>, blueprint: &Blueprint) -> Option<Step> {
+    let after = draft.policy.force_delete_after;
+    let leftover = draft.memory.leftover.as_ref()?;
+    let seen = draft.view.service.present()?;
+    let ours = seen.name == *blueprint.service() && seen.instance_id.as_ref() == Some(&draft.view.id);
+    if after == 0 || leftover.destroys < after || !ours || seen.draining {
+        return None;
+    }
+    let message = format!("{leftover}; the service is being deleted.");
+    let action = Action::DeleteService {
+        cluster: blueprint.cluster.clone(),
+        service: seen.name.clone(),
+    };
+    let step = Step::act(Phase::Destroying, "DeletingLeftover", message, action).because("Leftover");
+    // AWS: a look right after it may show the service as it was.
+    Some(Step {
+        requeue: Requeue::Progress,
+        ..step
+    })
+}
+
 /// When the last operation destroyed this deployment, if it did. Times are not compared: a clock that went
 /// back would ask for destroy after destroy until it has caught up.
 fn destroyed_at(operation: Option<&Operation>) -> Option<Timestamp> {
@@ -130,7 +164,7 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
                 Requeue::Progress,
             )
         } else {
-            Verdict::Leftover(format!("{what} survived the destroy"))
+            Verdict::Leftover(what)
         }
     };
     match &draft.view.service {

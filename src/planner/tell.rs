@@ -91,6 +91,19 @@ fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
     {
         status.set(kind, truth, reason, message, now);
     }
+    if let Some(leftover) = &memory.leftover {
+        let message = format!("{leftover}.");
+        status.set(
+            ConditionKind::Leftover,
+            Truth::True,
+            "SurvivedDestroy",
+            message,
+            now,
+        );
+    } else if status.condition(ConditionKind::Leftover).is_some() {
+        let kind = ConditionKind::Leftover;
+        status.set(kind, Truth::False, "NothingLeft", String::new(), now);
+    }
     if let Some(sentence) = paused {
         status.set(ConditionKind::Paused, Truth::True, "Paused", sentence, now);
     } else if status.condition(ConditionKind::Paused).is_some() {
@@ -126,7 +139,7 @@ fn retry(draft: &Draft<'_>, step: &Step) -> Option<NextChange> {
         .memory
         .failures
         .as_ref()
-        .filter(|_| step.reason == "WaitingToRetry")?;
+        .filter(|_| step.rule == Some("Backoff"))?;
     Some(NextChange {
         at: failures.retry_at,
         action: "Retry".to_owned(),

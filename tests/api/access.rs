@@ -15,6 +15,7 @@ fn routes() -> Vec<(&'static str, &'static str, String, bool)> {
         ("HEAD", "/api/v1/apps", String::new(), false),
         ("GET", "/api/v1/apps/a1", String::new(), false),
         ("GET", "/api/v1/apps/a1/events", String::new(), false),
+        ("GET", "/api/v1/orphans", String::new(), false),
         ("GET", "/api/v1/holds", String::new(), false),
         ("PUT", "/api/v1/apps/a1", row, true),
         ("DELETE", "/api/v1/apps/a1", String::new(), true),

@@ -231,6 +231,43 @@ async fn a_daemon_that_aws_denies_or_does_not_answer_is_not_ready_and_says_which
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_may_not_list_builds_is_not_ready_and_says_so() {
+    let lab = Lab::new().await;
+    lab.sim.faults().set(FaultPlan::new().rate_of(
+        "codebuild.ListBuildsForProject",
+        1.0,
+        Fault::AccessDenied,
+    ));
+    lab.start().await;
+    let ready = async || get(&format!("{}/readyz", lab.admin())).await;
+    lab.eventually("it says why", async || {
+        let answer = ready().await;
+        assert_eq!(answer.status, 503);
+        answer
+            .body
+            .contains("the builds of project child-app cannot be listed")
+            && answer.body.contains("codebuild:ListBuildsForProject")
+    })
+    .await;
+    lab.put("one", &wants("ann", "shop", "Running")).await;
+    lab.until_reason("one", "WaitingForListing").await;
+    lab.sim.faults().clear();
+    lab.until("one", Phase::Ready).await;
+    assert_eq!(ready().await.status, 200);
+    // What was listed once is good for a while.
+    lab.sim.faults().set(FaultPlan::new().rate_of(
+        "codebuild.ListBuildsForProject",
+        1.0,
+        Fault::AccessDenied,
+    ));
+    let before = lab.sweeps().await;
+    lab.eventually("it sweeps", async || lab.sweeps().await > before + 1)
+        .await;
+    assert_eq!(ready().await.status, 200);
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_denied_start_build_is_told_to_the_app_that_waits_for_it() {
     let lab = Lab::new().await;
     lab.sim

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use lamplighter::model::status::{ConditionKind, Phase, Truth};
 use simcloud::{Behaviour, Match};
 
+use crate::lab::wire::get;
 use crate::lab::{Lab, truth, wants};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,18 +52,55 @@ async fn a_destroy_that_leaves_the_service_is_repeated_and_claims_are_kept_until
         lab.passed("one", "destroy").len() >= 2
     })
     .await;
-    let history = lab.history("one").await.join("\n");
-    assert!(history.contains("survived the destroy"), "{history}");
-    assert_eq!(lab.status("one").await.phase, Phase::Destroying);
+    let told = lab.until_reason("one", "Leftover").await;
+    assert!(told.message.contains("survived"), "{}", told.message);
+    assert_eq!(told.phase, Phase::Destroying);
+    assert_eq!(truth(&told, ConditionKind::Leftover), Some(Truth::True));
+    let listed = get(&format!("{}/api/v1/orphans", lab.api())).await.json();
+    assert_eq!(listed["leftovers"][0]["id"], "one", "{listed}");
+    lab.eventually("counted", async || lab.metric("lamplighter_leftovers").await == 1)
+        .await;
     assert_eq!(
         lab.snapshot().await.claims.len(),
         3,
         "what is there keeps its slot and its names"
     );
     lab.sim.world().forget_behaviours();
-    lab.until("one", Phase::Destroyed).await;
+    let gone = lab.until("one", Phase::Destroyed).await;
+    assert_eq!(truth(&gone, ConditionKind::Leftover), Some(Truth::False));
     assert!(lab.snapshot().await.claims.is_empty());
     assert_eq!(lab.services("one"), []);
+    lab.assert_sound();
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_survives_destroys_is_deleted_where_policy_says_so() {
+    let mut lab = Lab::new().await;
+    lab.config.policy.force_delete_after = 2;
+    lab.start().await;
+    for id in ["one", "two"] {
+        lab.put(id, &wants(id, "shop", "Running")).await;
+    }
+    let service = lab.until("one", Phase::Ready).await.resource_name.unwrap();
+    lab.until("two", Phase::Ready).await;
+    lab.sim
+        .world()
+        .behave_always(Match::instance("one").action("destroy"), Behaviour::LeavesService);
+    lab.delete("one").await;
+    lab.until("one", Phase::Destroyed).await;
+    assert!(lab.passed("one", "destroy").len() >= 2);
+    let deleted: Vec<String> = lab
+        .sim
+        .world()
+        .log()
+        .into_iter()
+        .filter(|line| line.contains("DeleteService"))
+        .collect();
+    assert!(!deleted.is_empty(), "by a call of our own");
+    assert!(deleted.iter().all(|line| line.contains(&service)), "{deleted:?}");
+    assert_eq!(lab.services("one"), []);
+    assert_eq!(lab.status("two").await.phase, Phase::Ready);
     lab.assert_sound();
     lab.stop().await;
 }

@@ -23,6 +23,7 @@ mod lab;
 mod life;
 mod mind;
 mod night;
+mod orphans;
 mod pause;
 mod replicas;
 mod rows;

@@ -150,6 +150,10 @@ impl Services for Aws {
         unreachable!("a look changes nothing")
     }
 
+    async fn delete(&self, _: &ClusterName, _: &ResourceName) -> Result<()> {
+        unreachable!("a look changes nothing")
+    }
+
     async fn stopped_task(&self, _: &ClusterName, _: &ResourceName) -> Result<Option<StoppedTask>> {
         Ok(None)
     }

@@ -459,6 +459,7 @@ fn does(shape: &Shape, action: Option<&Action>) -> Does {
                 n: number_of(build),
             }
         }
+        Some(Action::DeleteService { .. }) => unreachable!("the policy of the model deletes nothing"),
         Some(Action::Scale { tasks, .. }) => Does::Scale(u8::try_from(*tasks).unwrap()),
     }
 }

@@ -223,6 +223,7 @@ fn policy() -> Policy {
             memory_retention: far,
         },
         max_attempts: 100,
+        force_delete_after: 0,
         orphans: Orphans::DEFAULT,
         build_env: BuildEnv::default(),
         state_table: "lamplighter-state".to_owned(),

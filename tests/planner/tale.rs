@@ -496,6 +496,7 @@ fn does(action: &Action) -> String {
         }
         Action::StopBuild { build } => format!("stops {build}"),
         Action::Scale { tasks, .. } => format!("scales to {tasks}"),
+        Action::DeleteService { service, .. } => format!("deletes service {service}"),
     }
 }
 

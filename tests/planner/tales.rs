@@ -230,6 +230,16 @@ fn builds_that_misbehave_are_found_out() {
         tale.change(&json!({"desired": "Destroyed", "generation": 2}))
             .until(Phase::Destroyed);
     });
+    tell("leftover_deleted", |tale| {
+        tale.world.policy.force_delete_after = 2;
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.builds(&[Script::Leaves, Script::Leaves]);
+        tale.change(&json!({"desired": "Destroyed", "generation": 2}))
+            .until(Phase::Destroyed);
+        tale.note("what is applied again is no leftover");
+        tale.change(&json!({"desired": "Running", "generation": 3}))
+            .soon(Phase::Ready);
+    });
     tell("forgotten_build", |tale| {
         tale.builds(&[Script::Vanishes]);
         tale.write(row("plain")).until_reason("BuildNotFound");

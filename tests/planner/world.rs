@@ -745,6 +745,10 @@ impl World {
                 }
                 Outcome::Done
             }
+            Action::DeleteService { service, .. } => {
+                self.services.remove(service);
+                Outcome::Done
+            }
         }
     }
 
@@ -986,6 +990,7 @@ pub(crate) fn policy() -> Policy {
         keep_max: SignedDuration::from_hours(72),
         timing: Timing::DEFAULT,
         max_attempts: 3,
+        force_delete_after: 0,
         orphans: Orphans {
             reap: true,
             ..Orphans::DEFAULT

@@ -501,6 +501,14 @@ impl Services for Edge {
         answer.map(|_| ()).map_err(|refusal| refused(call, refusal))
     }
 
+    async fn delete(&self, cluster: &ClusterName, name: &ResourceName) -> Result<()> {
+        let call = "ecs.DeleteService";
+        let input = json!({"cluster": cluster.as_str(), "service": name.as_str(), "force": true});
+        let noted = |_: &Ground| ();
+        let answer = self.ask_and_note(call, input, name.to_string(), noted).await?;
+        answer.map(|_| ()).map_err(|refusal| refused(call, refusal))
+    }
+
     async fn stopped_task(&self, cluster: &ClusterName, name: &ResourceName) -> Result<Option<StoppedTask>> {
         let (cluster, name) = (cluster.clone(), name.clone());
         let found = self.read("ecs.ListTasks", move |ground| {

@@ -66,6 +66,7 @@ pub(crate) fn changes(operation: Operation) -> bool {
             | "codebuild.StartBuild"
             | "codebuild.StopBuild"
             | "ecs.UpdateService"
+            | "ecs.DeleteService"
     )
 }
 
