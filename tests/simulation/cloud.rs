@@ -13,6 +13,7 @@ use lamplighter::config::Config;
 use lamplighter::model::history::Event;
 use lamplighter::model::name::{AppId, BuildId};
 use lamplighter::model::observed::{Observed, Probe};
+use lamplighter::model::pause::{Pause, PauseScope};
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::serve;
 use serde_json::{Value, json};
@@ -319,6 +320,19 @@ impl TestCloud {
                 ground.tables.items().rows.contains_key(&id)
             }
         }
+    }
+
+    /// Pauses one app or all, or ends that.
+    pub(crate) async fn set_pause(&self, id: Option<&str>, on: bool) {
+        let scope = id.map_or(PauseScope::Fleet, |id| {
+            PauseScope::App(AppId::from_key(id).unwrap())
+        });
+        let pause = on.then(Pause::default);
+        let set = match &self.ways {
+            Ways::Sdk { unseen, .. } => unseen.set_pause(&scope, pause.as_ref()).await,
+            Ways::Direct(ground) => ground.tables.set_pause(&scope, pause.as_ref()).await,
+        };
+        set.unwrap();
     }
 
     /// The state table as it is.

@@ -12,6 +12,7 @@ use simcloud::ServiceStatus;
 use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{TestCloud, changes};
 use crate::daemon::Daemon;
+use crate::fringe;
 use crate::plans::Place;
 use crate::scenario::{Depth, Event, Meddling, Scenario, Spoilt};
 use crate::verdict::{self, Portal};
@@ -217,6 +218,8 @@ impl Story {
                 .push(format!("eventually-stable: nothing changed, and yet {written:?}"));
         }
         self.end = verdict::end(&self.cloud).await;
+        self.wrong
+            .extend(fringe::acted_while_paused(&self.scenario, &self.cloud));
         self.wrong.extend(verdict::in_hindsight(
             &self.scenario,
             &self.cloud,
@@ -447,6 +450,14 @@ impl Story {
                     }
                 }
                 self.tell_line(&format!("rows that vanished are back: {back:?}"));
+            }
+            Event::Pause { id } => {
+                self.tell_line(&format!("an operator pauses {id:?}"));
+                self.cloud.set_pause(id.as_deref(), true).await;
+            }
+            Event::Resume { id } => {
+                self.tell_line(&format!("an operator resumes {id:?}"));
+                self.cloud.set_pause(id.as_deref(), false).await;
             }
             Event::OtherBinary => {
                 self.tell_line("every memory is as another binary would have written it");
