@@ -21,7 +21,7 @@ use simcloud::{Contract, Database, Gatekeeper, Reply, SimCloud, SimConfig, Tokio
 
 use crate::clock::VirtualClock;
 use crate::edge::{Ground, name};
-use crate::memory_tables::MemoryTables;
+use crate::memory_tables::{Items, MemoryTables};
 use crate::row::RowSpec;
 use crate::scenario::{Depth, Scenario};
 use crate::weather::{Line, Weather};
@@ -265,6 +265,29 @@ impl TestCloud {
                 }
             }
         }
+    }
+
+    /// The state table, to be restored later.
+    pub(crate) fn state_table(&self) -> Items {
+        let Ways::Direct(ground) = &self.ways else {
+            unreachable!("only tales back up, and those meet the world directly")
+        };
+        ground.tables.items().clone()
+    }
+
+    /// Puts the state table back to what it was; rows and history are in tables of their own.
+    pub(crate) fn restore(&self, backup: Items) {
+        let Ways::Direct(ground) = &self.ways else {
+            unreachable!("only tales restore, and those meet the world directly")
+        };
+        let mut items = ground.tables.items();
+        let rows = std::mem::take(&mut items.rows);
+        let events = std::mem::take(&mut items.events);
+        *items = Items {
+            rows,
+            events,
+            ..backup
+        };
     }
 
     fn now(&self) -> Timestamp {

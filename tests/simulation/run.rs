@@ -13,6 +13,7 @@ use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{TestCloud, changes};
 use crate::daemon::Daemon;
 use crate::fringe;
+use crate::memory_tables::Items;
 use crate::plans::Place;
 use crate::scenario::{Depth, Event, Meddling, Scenario, Spoilt};
 use crate::verdict::{self, Portal};
@@ -134,6 +135,8 @@ struct Story {
     watch: Watch,
     /// Services whose target group somebody detached.
     detached: BTreeSet<String>,
+    /// The state table as it was.
+    backup: Option<Items>,
     told: Vec<String>,
     calls: Vec<Operation>,
     end: Vec<String>,
@@ -163,6 +166,7 @@ impl Story {
             portal: Portal::new(),
             watch,
             detached: BTreeSet::new(),
+            backup: None,
             told: Vec::new(),
             calls: Vec::new(),
             end: Vec::new(),
@@ -458,6 +462,18 @@ impl Story {
             Event::Resume { id } => {
                 self.tell_line(&format!("an operator resumes {id:?}"));
                 self.cloud.set_pause(id.as_deref(), false).await;
+            }
+            Event::BackUp => self.backup = Some(self.cloud.state_table()),
+            Event::StateLost => {
+                self.tell_line("the state table is lost");
+                self.cloud.restore(Items::default());
+                self.watch.state_lost(now);
+            }
+            Event::StateRestored => {
+                self.tell_line("the state table is restored from its backup");
+                self.cloud
+                    .restore(self.backup.clone().expect("it was backed up before"));
+                self.watch.state_lost(now);
             }
             Event::OtherBinary => {
                 self.tell_line("every memory is as another binary would have written it");

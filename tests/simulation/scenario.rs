@@ -107,6 +107,12 @@ pub(crate) enum Event {
     Resume { id: Option<String> },
     /// Memory is as binaries of other ages would have written it.
     OtherBinary,
+    /// The state table is backed up.
+    BackUp,
+    /// The state table is empty.
+    StateLost,
+    /// The state table is what it was when it was backed up.
+    StateRestored,
 }
 
 /// What a person does to the world.
