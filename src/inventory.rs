@@ -352,7 +352,7 @@ fn known<T>(read: cloud::Result<Option<T>>, what: &str, id: &AppId) -> Observed<
         Ok(found) => found.into(),
         Err(error) => {
             tracing::warn!(app = %id.as_str().escape_debug(), error = error.chain(), "could not read the {what}");
-            Observed::Unknown
+            planted!(UnreadIsAbsent => Observed::Absent, else Observed::Unknown)
         }
     }
 }

@@ -3,6 +3,9 @@
 //! A pass goes through four stages, each a module: [`inventory`] observes, [`planner`] decides,
 //! [`executor`] acts and [`recorder`] records. `ARCHITECTURE.md` has the code map and the invariants.
 
+#[macro_use]
+pub mod planted;
+
 pub mod api;
 pub mod client;
 pub mod clock;

@@ -76,7 +76,10 @@ impl Recorder {
                 forgotten: false,
             });
         }
-        let expected_version = before.map_or(0, |memory| memory.version);
+        let expected_version = planted!(
+            VersionIgnored => self.state.memory(&view.id).await.ok().flatten().map_or(0, |memory| memory.version),
+            else before.map_or(0, |memory| memory.version)
+        );
         memory.version = expected_version + 1;
         let (open_gate, take) = match &plan.action {
             Some(Action::Intend { operation, take, .. }) => (Some(operation.clone()), take.clone()),
@@ -127,6 +130,9 @@ fn note_start(memory: &mut Memory, outcome: &Outcome) {
             if let Some(status) = &mut memory.status.build {
                 status.id = Some(build.to_string());
             }
+        }
+        Outcome::Failed(error @ crate::cloud::Error::LimitReached { .. }) if planted!(CapacityIsFailure) => {
+            operation.start_error = Some(error.to_string());
         }
         Outcome::Failed(error) if operation.build.is_none() => match error {
             crate::cloud::Error::NotFound { .. } | crate::cloud::Error::Rejected { .. } => {

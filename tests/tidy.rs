@@ -16,6 +16,8 @@ mod imports;
 mod lexer;
 #[path = "tidy/paths.rs"]
 mod paths;
+#[path = "tidy/planted.rs"]
+mod planted;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/shape.rs"]
@@ -47,6 +49,11 @@ fn check_sources(roots: &[&str], rule: impl Fn(&Source) -> Vec<Complaint>) {
 fn the_tree_keeps_to_who_may_import_whom() {
     check_sources(&["src"], imports::check);
     check_sources(&["simcloud/src"], imports::check_simcloud);
+}
+
+#[test]
+fn the_tree_plants_every_bug_that_it_lists() {
+    nothing_to_complain_about(&planted::check(&sources(&["src"])));
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Judgement {
             // What is left of a mass is held as the mass was.
             held |= memory.row_gone.as_ref().is_some_and(|gone| gone.held);
         }
-        let judged = if held || vanished > ALWAYS_ALLOWED.max(known / 10) {
+        let judged = if (held || vanished > ALWAYS_ALLOWED.max(known / 10)) && !planted!(HoldIgnored) {
             let since = match before.judged {
                 Deletions::Held { since, .. } => since,
                 Deletions::Unjudged | Deletions::Clear { .. } => rows_read_at,

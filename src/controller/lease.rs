@@ -297,7 +297,7 @@ impl Slot {
             Seen::Stored { lease, .. } if lease.owner.is_none() => {
                 self.left_until.is_none_or(|until| until <= now)
             }
-            Seen::Stored { since, .. } => *since + duration <= now,
+            Seen::Stored { since, .. } => *since + duration <= now && !planted!(LeaseForEver),
         }
     }
 }

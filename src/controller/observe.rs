@@ -228,6 +228,15 @@ impl Controller {
         let mut ids = sweep.ids();
         ids.extend(self.state().strays.apps.keys().cloned());
         for id in ids.into_iter().filter(|id| held.has(id)) {
+            if planted!(PoisonEndsSweep)
+                && sweep
+                    .rows
+                    .rows
+                    .get(&id)
+                    .is_some_and(|row| !row.problems.is_empty())
+            {
+                break;
+            }
             let memory = sweep.state.memories.get(&id);
             let context = Context {
                 tagged: memory.map_or_else(Default::default, |memory| sweep.tagged(memory)),

@@ -36,10 +36,13 @@ impl Controller {
             .look(id, |row, memory| self.context(id, row, memory))
             .await;
         let now = self.clock.now();
+        let now = planted!(NowRounded => later(now, SignedDuration::from_secs(3600 - now.as_second() % 3600)), else now);
         let plan = self.decide(&mut view, now);
-        debug_assert_eq!(
-            planner::invariants::violations(&view, &plan),
-            Vec::<String>::new()
+        // With a bug planted, the oracles of the world are to find it by themselves.
+        debug_assert!(
+            planted!() || planner::invariants::violations(&view, &plan).is_empty(),
+            "{:?}",
+            planner::invariants::violations(&view, &plan)
         );
         let acted = plan.action.is_some();
         let outcome = match &plan.action {

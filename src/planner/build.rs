@@ -75,8 +75,8 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
         return stalled(draft);
     }
     let identity = &accepted.blueprint.identity;
-    let mut wanted = identity.name_keys().to_vec();
-    wanted.push(identity.slot.clone());
+    let mut wanted = planted!(NamesNotClaimed => Vec::new(), else identity.name_keys().to_vec());
+    wanted.extend(planted!(SlotNotClaimed => None, else Some(identity.slot.clone())));
     // Where slots are contested, the claims also say whether one that is held is lost.
     let contested = draft.policy.on_conflict == OnConflict::Replace;
     if contested || !holds_all(draft, identity) {
@@ -93,7 +93,7 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
                     .iter()
                     .filter_map(|key| Some((key, holders.get(key)?)))
                     .find(|(_, claim)| claim.app != draft.view.id);
-                if let Some((key, claim)) = taken {
+                if let Some((key, claim)) = planted!(ClaimsNotHeeded => None, else taken) {
                     return contest::enter(draft, accepted, key, claim)
                         .unwrap_or_else(|| refuse(draft, identity, intake, key, claim));
                 }
@@ -102,6 +102,7 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
     }
     if let Some(since) = draft.memory.refused_since
         && draft.now >= later(since, draft.policy.timing.refusal_window)
+        && !planted!(RefusalForgotten)
     {
         return Step::wait(
             Phase::Refused,

@@ -31,6 +31,9 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         return without_a_spec(draft);
     };
     let times = Times::of(draft, &accepted, accepted.request.at);
+    if planted!(StopUndone) && times.due.is_none() {
+        draft.memory.stop = None;
+    }
     for stop in [times.due, contest::outbid(draft, &accepted)]
         .into_iter()
         .flatten()
@@ -133,6 +136,7 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
     {
         gone.confirmed = true;
     }
+    gone.confirmed |= planted!(DeletionUnconfirmed);
     gone.held |= matches!(draft.view.deletions, Deletions::Held { .. }) && !gone.confirmed;
     if gone.confirmed {
         wish.level = Desired::Destroyed;
@@ -192,7 +196,7 @@ impl Times {
                 next.push((stop, shown));
             }
         };
-        if let Some(at) = accepted.expires_at {
+        if let Some(at) = planted!(ExpiryIgnored => None, else accepted.expires_at) {
             consider(at, "ExpiresAt", "ExpiresAt", Desired::Destroyed);
         }
         let entry = draft.policy.catalogue.get(&accepted.blueprint.identity.app);
@@ -204,7 +208,8 @@ impl Times {
                 Desired::Destroyed,
             );
         }
-        if let Some((at, shown, at_most)) = curfew(draft, accepted, requested_at) {
+        let curfew = planted!(CurfewForgotten => None, else curfew(draft, accepted, requested_at));
+        if let Some((at, shown, at_most)) = curfew {
             consider(at, "Curfew", shown, at_most);
         }
         Times { due, next }
@@ -225,14 +230,16 @@ fn curfew(
         .and_then(|name| TimeZone::get(name).ok());
     let at_most = match schedule.action {
         CurfewAction::Destroy => Desired::Destroyed,
-        CurfewAction::Suspend => Desired::Suspended,
+        CurfewAction::Suspend => planted!(NapDestroys => Desired::Destroyed, else Desired::Suspended),
     };
     let now = draft.now;
     // An exemption puts off a stop; it never undoes one that fell due, since that is remembered.
     let keep = accepted.keep_until.filter(|until| *until > now);
     let boundary = match schedule.latest_boundary(now, zone.as_ref()) {
         // Equal to the millisecond counts as asked after the boundary.
-        Some(latest) if requested_at < latest => latest,
+        Some(latest) if requested_at < latest || planted!(BoundaryIsBefore) && requested_at == latest => {
+            latest
+        }
         Some(_) | None => schedule.next_boundary(now, zone.as_ref())?,
     };
     match keep {

@@ -124,6 +124,7 @@ impl Draft<'_> {
         let timing = &self.policy.timing;
         let backoff = match kind {
             BuildKind::Apply => timing.deploy_retry,
+            BuildKind::Destroy if planted!(DestroyNotRetried) => return Timestamp::MAX,
             BuildKind::Destroy => timing.destroy_retry,
         };
         later(self.now, backoff.delay(count, self.view.entropy))
@@ -176,6 +177,7 @@ impl Draft<'_> {
         };
         if let Some(failures) = self.failures(kind)
             && failures.retry_at > self.now
+            && !planted!(BackoffForgotten)
         {
             let what = match failures.count {
                 0 => "CodeBuild had no room for it".to_owned(),
@@ -211,6 +213,7 @@ impl Draft<'_> {
             return Step::wait(phase, "ForeignBuild", message, Requeue::Progress).because("Recovery");
         }
         let id = OperationId::generate(self.view.entropy, self.now);
+        let id = planted!(TokenReused => self.memory.operation.take().map_or(id, |last| last.id), else id);
         let request = blueprint.request(kind, &id);
         let gate = self.asks_at_gate(&blueprint, &request);
         if let Some(last) = self.memory.operation.take() {

@@ -82,6 +82,9 @@ fn broken(draft: &mut Draft<'_>, reason: &'static str, message: String) -> Step 
 }
 
 fn examine(draft: &Draft<'_>, service: &Service) -> Health {
+    if planted!(StatusBelieved) && draft.memory.status.phase == Phase::Ready {
+        return Health::Works;
+    }
     match &service.rollout {
         Rollout::Failed(why) => {
             return Health::Broken(
@@ -131,6 +134,7 @@ fn examine(draft: &Draft<'_>, service: &Service) -> Health {
     }
     match &draft.view.probe {
         Observed::Present(Probe::Answered) if !unclear => Health::Works,
+        _ if planted!(ReadyWithoutAnswer) && !unclear => Health::Works,
         Observed::Present(Probe::Failed(why)) => {
             Health::Broken("NotAnswering", format!("Its health URL does not answer: {why}."))
         }

@@ -83,7 +83,10 @@ fn note_request(draft: &mut Draft<'_>, row: &Row) -> Request {
         .filter(|request| request.fingerprint == fingerprint)
         .unwrap_or_else(|| Request {
             fingerprint,
-            at: row.requested_at.map_or(draft.now, |asked| asked.min(draft.now)),
+            at: row.requested_at.map_or(
+                draft.now,
+                |asked| planted!(FutureBelieved => asked, else asked.min(draft.now)),
+            ),
             generation: row.generation,
         });
     draft.memory.request = Some(request.clone());
@@ -114,7 +117,7 @@ fn start_afresh(draft: &mut Draft<'_>, accepted: &Accepted) {
 
 /// An exemption may put off the end of the day for as long as policy allows after the request, no longer.
 fn clamp_keep(draft: &Draft<'_>, row: &Row, intake: &mut Intake) -> Option<jiff::Timestamp> {
-    let asked = row.keep_until?;
+    let asked = planted!(KeepIgnored => None, else row.keep_until)?;
     let requested_at = draft
         .memory
         .request
@@ -300,6 +303,7 @@ fn host_name(draft: &Draft<'_>, row: &Row, entry: &CatalogueEntry) -> HostName {
         .into_iter()
         .chain(accepted)
         .find(|identity| identity.app == entry.name && Some(&identity.user) == row.user.as_ref())
+        .filter(|_| !(planted!(HostRenamed) && memory.failures.is_some()))
         .map(|identity| identity.host_name.clone());
     known
         .or_else(|| recall::host_name(draft, row.user.as_ref(), entry))

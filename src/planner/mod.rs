@@ -57,7 +57,8 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
     let recalled = recall::recall(&mut draft);
     let intake = intake::read_row(&mut draft);
     let wish = desire::wish(&mut draft);
-    let before = view.paused.present().map(|_| draft.memory.clone());
+    let paused = planted!(PauseIgnored => None, else view.paused.present());
+    let before = paused.map(|_| draft.memory.clone());
     let step = if let Some(step) = recalled.or_else(|| operation::progress(&mut draft, &wish)) {
         step
     } else {

@@ -30,6 +30,9 @@ pub(super) fn progress(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
     let step = match &draft.view.gate {
         Observed::Unknown => waiting_for_a_look(&operation),
         Observed::Present(Gate::Closed) => settle_closed(draft, &operation, wish),
+        Observed::Present(_) if planted!(GateIgnored) && operation.build.is_some() => {
+            held(draft, &operation, wish)
+        }
         Observed::Present(Gate::Held(holder)) if operation.build.as_ref() != Some(holder) => {
             if let Some(mine) = &mut draft.memory.operation {
                 mine.build = Some(holder.clone());
@@ -45,6 +48,9 @@ pub(super) fn progress(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
         Observed::Present(Gate::Open) => open(draft, &operation, wish),
         Observed::Absent => gate_is_missing(draft, &operation),
     };
+    if planted!(GateLeftOpen) && matches!(step.action, Some(Action::CloseGate { .. })) {
+        return Some(settle_closed(draft, &operation, wish));
+    }
     Some(step)
 }
 
@@ -56,6 +62,11 @@ fn held(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
         Observed::Present(build) => match &build.state {
             BuildState::Succeeded => settle(draft, &Ending::Succeeded),
             BuildState::Failed(failure) => settle(draft, &Ending::Failed(failure.clone())),
+            BuildState::Running
+                if planted!(SettledWhileRunning) && no_longer_wanted(draft, operation, wish).is_some() =>
+            {
+                settle(draft, &Ending::Lost)
+            }
             BuildState::Running => running(draft, operation, build, wish),
         },
     }
@@ -147,7 +158,7 @@ fn open(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
 /// request could start a second build, so the operation is given up by closing its gate; if a build has
 /// passed meanwhile, the gate names it.
 fn start(draft: &Draft<'_>, operation: &Operation) -> Step {
-    if draft.now >= token_ends(operation) {
+    if draft.now >= token_ends(operation) && !planted!(TokenExpiryIgnored) {
         return close_gate(
             operation,
             "No answer to StartBuild came while its token was valid",
@@ -301,7 +312,7 @@ fn gate_is_missing(draft: &mut Draft<'_>, operation: &Operation) -> Step {
 /// before that it counts as running.
 pub(super) fn not_found(draft: &mut Draft<'_>, operation: &Operation) -> Step {
     let forgotten_at = later(operation.intended_at, LONGEST_BUILD_LIFE);
-    if draft.now >= forgotten_at {
+    if draft.now >= forgotten_at || planted!(UnknownBuildIsOver) {
         return settle(draft, &Ending::Lost);
     }
     let message = format!(
@@ -345,11 +356,13 @@ pub(super) fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
         // What was never answered may be carried out yet; what was refused won't be.
         (Ending::Unseen, _) if refused => {}
         (Ending::Failed(_) | Ending::Lost | Ending::Leftover | Ending::Unseen, BuildKind::Apply) => {
-            draft.memory.deployment = Some(Deployment {
+            let half = Deployment {
                 blueprint,
                 complete: false,
                 at: now,
-            });
+            };
+            draft.memory.deployment =
+                planted!(HalfDeploymentForgotten => draft.memory.deployment.take(), else Some(half));
         }
         // Whatever a destroy removed, what is left is not complete any more.
         (

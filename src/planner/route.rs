@@ -15,7 +15,7 @@ pub(super) fn keep(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
     let lost = match &draft.view.target_group {
         Observed::Unknown => return None,
         Observed::Absent => true,
-        Observed::Present(group) => !group.attached,
+        Observed::Present(group) => !group.attached && !planted!(RouteLossIgnored),
     };
     if !lost {
         draft.memory.route_lost_since = None;

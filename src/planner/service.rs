@@ -40,7 +40,7 @@ fn to_its_tasks(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
             Requeue::Progress,
         ));
     }
-    if service.desired_count != blueprint.tasks && wish.may_start {
+    if service.desired_count != blueprint.tasks && wish.may_start && !planted!(DriftIgnored) {
         return Some(scale(&blueprint, service, blueprint.tasks, Phase::Starting));
     }
     None
@@ -86,6 +86,9 @@ pub(super) fn suspend(draft: &mut Draft<'_>, wish: &Wish) -> Step {
         let message = format!("{} Its tasks are stopping.", wish.because);
         return Step::wait(Phase::Suspending, "TasksStopping", message, Requeue::Progress);
     }
+    if planted!(SlotFreedBySuspending) {
+        return nothing_to_suspend(draft, wish);
+    }
     let message = format!("{} It resumes without a build.", wish.because);
     Step::wait(Phase::Suspended, "Suspended", message, Requeue::Sweep)
 }
@@ -113,7 +116,7 @@ fn missing(draft: &mut Draft<'_>, wish: &Wish, deployed_at: jiff::Timestamp) -> 
     let timing = &draft.policy.timing;
     let first = *draft.memory.service_absent_since.get_or_insert(draft.now);
     let believed_at = later(first, timing.confirm_absence).max(later(deployed_at, timing.appear_grace));
-    if draft.now < believed_at {
+    if draft.now < believed_at && !planted!(AbsenceBelievedAtOnce) {
         let message = format!(
             "Its service does not show; believed missing from {} on.",
             minute(believed_at)

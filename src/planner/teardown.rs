@@ -24,7 +24,8 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
         return step;
     }
     if let Some(done_at) = destroyed_at(draft.memory.operation.as_ref()) {
-        match verify(draft, &deployment.blueprint, done_at) {
+        match planted!(DestroyNotVerified => Verdict::Gone, else verify(draft, &deployment.blueprint, done_at))
+        {
             Verdict::Gone => {
                 draft.memory.deployment = None;
                 draft.memory.leftover = None;
@@ -157,6 +158,9 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
     };
     // AWS: reads may be stale for minutes, so a survivor is only believed after the grace.
     let survivor = |what: String| {
+        if planted!(SurvivorIgnored) {
+            return Verdict::Gone;
+        }
         let believed_at = later(done_at, timing.appear_grace);
         if now < believed_at {
             wait(
@@ -174,6 +178,7 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
                 "The service could not be looked at.",
             ));
         }
+        Observed::Present(service) if planted!(DrainingIgnored) && service.draining => {}
         Observed::Present(service) => {
             draft.memory.service_absent_since = None;
             if service.draining {
@@ -200,7 +205,7 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
     }
     let first = *draft.memory.service_absent_since.get_or_insert(now);
     let again = later(first, timing.confirm_absence);
-    if now < again {
+    if now < again && !planted!(AbsenceBelievedAtOnce) {
         let message = format!("Nothing shows; looking a second time at {}.", minute(again));
         return wait(&message, Requeue::At(again));
     }
@@ -225,7 +230,7 @@ fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
             draft.release.extend(holding.keys());
             freed = true;
         } else {
-            if holding.slot {
+            if holding.slot && !planted!(ClaimsKept) {
                 draft.release.push(holding.identity.slot.clone());
                 freed = true;
             }

@@ -4,6 +4,8 @@
 
 mod boundaries;
 mod checks;
+#[cfg(feature = "planted")]
+mod planted;
 mod recovery;
 mod tale;
 mod tales;

@@ -13,6 +13,7 @@ use lamplighter::config::Config;
 use lamplighter::model::history::Event;
 use lamplighter::model::name::{AppId, BuildId};
 use lamplighter::model::observed::{Observed, Probe};
+use lamplighter::model::pause::{Pause, PauseScope};
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::serve;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use simcloud::{Contract, Database, Gatekeeper, Reply, SimCloud, SimConfig, Tokio
 
 use crate::clock::VirtualClock;
 use crate::edge::{Ground, name};
-use crate::memory_tables::MemoryTables;
+use crate::memory_tables::{Items, MemoryTables};
 use crate::row::RowSpec;
 use crate::scenario::{Depth, Scenario};
 use crate::weather::{Line, Weather};
@@ -266,6 +267,29 @@ impl TestCloud {
         }
     }
 
+    /// The state table, to be restored later.
+    pub(crate) fn state_table(&self) -> Items {
+        let Ways::Direct(ground) = &self.ways else {
+            unreachable!("only tales back up, and those meet the world directly")
+        };
+        ground.tables.items().clone()
+    }
+
+    /// Puts the state table back to what it was; rows and history are in tables of their own.
+    pub(crate) fn restore(&self, backup: Items) {
+        let Ways::Direct(ground) = &self.ways else {
+            unreachable!("only tales restore, and those meet the world directly")
+        };
+        let mut items = ground.tables.items();
+        let rows = std::mem::take(&mut items.rows);
+        let events = std::mem::take(&mut items.events);
+        *items = Items {
+            rows,
+            events,
+            ..backup
+        };
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -319,6 +343,19 @@ impl TestCloud {
                 ground.tables.items().rows.contains_key(&id)
             }
         }
+    }
+
+    /// Pauses one app or all, or ends that.
+    pub(crate) async fn set_pause(&self, id: Option<&str>, on: bool) {
+        let scope = id.map_or(PauseScope::Fleet, |id| {
+            PauseScope::App(AppId::from_key(id).unwrap())
+        });
+        let pause = on.then(Pause::default);
+        let set = match &self.ways {
+            Ways::Sdk { unseen, .. } => unseen.set_pause(&scope, pause.as_ref()).await,
+            Ways::Direct(ground) => ground.tables.set_pause(&scope, pause.as_ref()).await,
+        };
+        set.unwrap();
     }
 
     /// The state table as it is.

@@ -6,16 +6,20 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod backups;
 mod clock;
 mod cloud;
 mod daemon;
 mod dice;
 mod edge;
+mod fringe;
 #[path = "../support/memory_tables.rs"]
 mod memory_tables;
 #[path = "../support/overlaps.rs"]
 mod overlaps;
 mod plans;
+#[cfg(feature = "planted")]
+mod planted;
 mod row;
 mod run;
 mod scenario;

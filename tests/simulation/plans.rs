@@ -156,31 +156,32 @@ impl Plan {
 }
 
 /// A tale that went well: its calls, and how the world was in the end.
-struct Calm {
+pub(crate) struct Calm {
     calls: Vec<Operation>,
     end: Vec<String>,
 }
 
-fn calm(tales: &[Tale]) -> Vec<Calm> {
-    let run = |n: usize| {
-        let plan = Plan {
-            tale: n,
-            places: Vec::new(),
-        };
-        let outcome = plan.run(tales);
-        assert_eq!(outcome.wrong, Vec::<String>::new(), "{plan} without a fault");
-        assert!(!outcome.end.is_empty(), "{plan} ends with something to compare");
-        Calm {
-            calls: outcome.calls,
-            end: outcome.end,
-        }
+pub(crate) fn calm(tales: &[Tale]) -> Vec<Calm> {
+    (0..tales.len()).map(|n| calm_of(tales, n)).collect()
+}
+
+pub(crate) fn calm_of(tales: &[Tale], tale: usize) -> Calm {
+    let plan = Plan {
+        tale,
+        places: Vec::new(),
     };
-    (0..tales.len()).map(run).collect()
+    let outcome = plan.run(tales);
+    assert_eq!(outcome.wrong, Vec::<String>::new(), "{plan} without a fault");
+    assert!(!outcome.end.is_empty(), "{plan} ends with something to compare");
+    Calm {
+        calls: outcome.calls,
+        end: outcome.end,
+    }
 }
 
 /// The plans of one fault: those of [`ALWAYS`] at every call that changes something and at every `stride`-th look, all
 /// others at every `stride`-th of those, each beginning elsewhere.
-fn singles(tales: &[Tale], calm: &[Calm], stride: usize) -> Vec<Plan> {
+pub(crate) fn singles(tales: &[Tale], calm: &[Calm], stride: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (tale, calm) in calm.iter().enumerate() {
         let mut looks = 0;
@@ -231,7 +232,7 @@ pub(crate) fn outlasts_wishes(fate: &Fate) -> bool {
 }
 
 /// What a run with faults did wrong, judged also by how it ended without.
-fn judge(plan: &Plan, tale: &Tale, outcome: &Outcome, calm: &Calm) -> Option<String> {
+pub(crate) fn judge(plan: &Plan, tale: &Tale, outcome: &Outcome, calm: &Calm) -> Option<String> {
     if let Some(wrong) = outcome.wrong.first() {
         return Some(format!("{plan}: {wrong}"));
     }

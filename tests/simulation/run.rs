@@ -12,6 +12,8 @@ use simcloud::ServiceStatus;
 use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{TestCloud, changes};
 use crate::daemon::Daemon;
+use crate::fringe;
+use crate::memory_tables::Items;
 use crate::plans::Place;
 use crate::scenario::{Depth, Event, Meddling, Scenario, Spoilt};
 use crate::verdict::{self, Portal};
@@ -133,6 +135,8 @@ struct Story {
     watch: Watch,
     /// Services whose target group somebody detached.
     detached: BTreeSet<String>,
+    /// The state table as it was.
+    backup: Option<Items>,
     told: Vec<String>,
     calls: Vec<Operation>,
     end: Vec<String>,
@@ -162,6 +166,7 @@ impl Story {
             portal: Portal::new(),
             watch,
             detached: BTreeSet::new(),
+            backup: None,
             told: Vec::new(),
             calls: Vec::new(),
             end: Vec::new(),
@@ -217,6 +222,8 @@ impl Story {
                 .push(format!("eventually-stable: nothing changed, and yet {written:?}"));
         }
         self.end = verdict::end(&self.cloud).await;
+        self.wrong
+            .extend(fringe::acted_while_paused(&self.scenario, &self.cloud));
         self.wrong.extend(verdict::in_hindsight(
             &self.scenario,
             &self.cloud,
@@ -447,6 +454,26 @@ impl Story {
                     }
                 }
                 self.tell_line(&format!("rows that vanished are back: {back:?}"));
+            }
+            Event::Pause { id } => {
+                self.tell_line(&format!("an operator pauses {id:?}"));
+                self.cloud.set_pause(id.as_deref(), true).await;
+            }
+            Event::Resume { id } => {
+                self.tell_line(&format!("an operator resumes {id:?}"));
+                self.cloud.set_pause(id.as_deref(), false).await;
+            }
+            Event::BackUp => self.backup = Some(self.cloud.state_table()),
+            Event::StateLost => {
+                self.tell_line("the state table is lost");
+                self.cloud.restore(Items::default());
+                self.watch.state_lost(now);
+            }
+            Event::StateRestored => {
+                self.tell_line("the state table is restored from its backup");
+                self.cloud
+                    .restore(self.backup.clone().expect("it was backed up before"));
+                self.watch.state_lost(now);
             }
             Event::OtherBinary => {
                 self.tell_line("every memory is as another binary would have written it");

@@ -1,6 +1,7 @@
 //! What a seed decides: who asks for what and when, what goes wrong, and which daemons run. All of it is
 //! drawn before the first step, so that the daemon's behaviour cannot change the world it is tested in.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,7 @@ use lamplighter::model::claim::{OnConflict, Scope};
 use simcloud::{Behaviour, Match};
 
 use crate::dice::Dice;
+use crate::fringe;
 use crate::row::RowSpec;
 use crate::trouble::{self, Trouble};
 use crate::workload;
@@ -99,8 +101,18 @@ pub(crate) enum Event {
     TableEmptied,
     /// So many more of the rows that the portal has not deleted are there again.
     TableComesBack { rows: usize },
+    /// An operator pauses one app, or all.
+    Pause { id: Option<String> },
+    /// An operator ends that.
+    Resume { id: Option<String> },
     /// Memory is as binaries of other ages would have written it.
     OtherBinary,
+    /// The state table is backed up.
+    BackUp,
+    /// The state table is empty.
+    StateLost,
+    /// The state table is what it was when it was backed up.
+    StateRestored,
 }
 
 /// What a person does to the world.
@@ -222,6 +234,7 @@ impl Scenario {
         };
         workload::draw(&mut scenario);
         trouble::draw(&mut scenario);
+        fringe::draw(&mut scenario);
         trouble::draw_more(&mut scenario);
         scenario.events.sort_by_key(|(at, _)| *at);
         scenario
@@ -234,11 +247,23 @@ impl Scenario {
 
     /// The largest error of any daemon's clock.
     pub(crate) fn skew(&self) -> SignedDuration {
-        let from_the_start = self.replicas.iter().map(|replica| replica.skew.abs());
+        self.skews().map(SignedDuration::abs).max().unwrap_or_default()
+    }
+
+    /// Every error that a daemon's clock has at some time, none, and each a little larger: from a decision to what comes
+    /// of it takes some time.
+    pub(crate) fn clock_errors(&self, slack: SignedDuration) -> BTreeSet<SignedDuration> {
+        self.skews()
+            .chain([SignedDuration::ZERO])
+            .flat_map(|skew| [skew, skew - slack, skew + slack])
+            .collect()
+    }
+
+    fn skews(&self) -> impl Iterator<Item = SignedDuration> {
         let later = self.events.iter().filter_map(|(_, event)| match event {
-            Event::ClockJumps { to, .. } => Some(to.abs()),
+            Event::ClockJumps { to, .. } => Some(*to),
             _ => None,
         });
-        from_the_start.chain(later).max().unwrap_or_default()
+        self.replicas.iter().map(|replica| replica.skew).chain(later)
     }
 }

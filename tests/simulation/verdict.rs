@@ -354,11 +354,11 @@ pub(crate) fn in_hindsight(
 ) -> Vec<String> {
     let builds = cloud.sim.world().builds();
     let mut wrong = overlaps(&builds);
-    let skew = scenario.skew() + wish::SLACK;
+    let errors = scenario.clock_errors(wish::SLACK);
     let reason = |id: &str, most, since, until| {
         portal.get(id).is_some_and(|writes| {
             changed_hands(writes)
-                || wish::may_have_been(writes, most, since, until, skew)
+                || wish::may_have_been(writes, most, since, until, &errors)
                 || Superseding::of(scenario, portal, id).any(Desired::Running, since, until)
         })
     };

@@ -27,6 +27,8 @@ pub(crate) struct Watch {
     pub(crate) eyes_since: Option<Timestamp>,
     /// Until when some daemon sleeps, or none may call.
     pub(crate) blind_until: Option<Timestamp>,
+    /// Until when claims may be missing, since the state table was lost.
+    recovers_until: Option<Timestamp>,
     /// Services that daemons scaled to nothing.
     pub(crate) scaled_down: Vec<ScaledDown>,
 }
@@ -40,6 +42,9 @@ pub(crate) struct ScaledDown {
     /// Since when it had been wanted.
     pub(crate) raised: Timestamp,
 }
+
+/// How long a daemon may take to put a lost state table right: it is noticed by the next sweep, and listings may be old.
+const RECOVERY: SignedDuration = SignedDuration::from_mins(20);
 
 struct Seen {
     created: Timestamp,
@@ -73,6 +78,7 @@ impl Watch {
             state: StateSnapshot::default(),
             eyes_since: None,
             blind_until: None,
+            recovers_until: None,
             scaled_down: Vec::new(),
         }
     }
@@ -81,6 +87,11 @@ impl Watch {
     pub(crate) fn forgive(&mut self, cloud: &TestCloud, now: Timestamp) {
         self.look_at_services(&cloud.sim.world().services(), cloud, now);
         self.scaled_down.retain(|scaled| scaled.at != now);
+    }
+
+    /// The state table was lost or went back in time: claims have to be taken anew.
+    pub(crate) fn state_lost(&mut self, now: Timestamp) {
+        self.recovers_until = Some(now + RECOVERY);
     }
 
     /// Looks at everything; what is wrong, each with the promise it breaks.
@@ -101,7 +112,9 @@ impl Watch {
         if news || changes != self.changes {
             self.changes = changes;
             self.state = cloud.state().await;
-            self.check_claims(&services, &mut wrong);
+            if self.recovers_until.is_none_or(|until| now > until) {
+                self.check_claims(&services, &mut wrong);
+            }
             self.check_turning_ready(now, &mut wrong);
         }
         self.check_ready(now, &mut wrong);

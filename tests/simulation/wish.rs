@@ -30,24 +30,22 @@ pub(crate) const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 /// Every level that could be right at `now`, when everything has been noticed, be it only now.
 pub(crate) fn levels(writes: &Writes, now: Timestamp, skew: SignedDuration) -> BTreeSet<Desired> {
-    let at_rest = |(lag, skew)| level(writes, now, lag, skew, true).unwrap_or(Desired::Destroyed);
-    delays(skew).map(at_rest).collect()
-}
-
-/// Every delay of noticing, with every error of a clock.
-fn delays(skew: SignedDuration) -> impl Iterator<Item = (SignedDuration, SignedDuration)> {
+    let at_rest = |(lag, skew)| level(writes, now, lag, [skew; 2], true).unwrap_or(Desired::Destroyed);
     NOTICED_AFTER
         .into_iter()
-        .flat_map(move |lag| [SignedDuration::ZERO, skew, -skew].map(|skew| (lag, skew)))
+        .flat_map(|lag| [SignedDuration::ZERO, skew, -skew].map(|skew| (lag, skew)))
+        .map(at_rest)
+        .collect()
 }
 
-/// Whether at some time from `since` to `until` it could have been right to have no more than `most` of it.
+/// Whether at some time from `since` to `until` it could have been right to have no more than `most` of it, for clocks
+/// that are wrong by any of `errors`. Whoever reads the row need not be who notices that its day is over.
 pub(crate) fn may_have_been(
     writes: &Writes,
     most: Desired,
     since: Timestamp,
     until: Timestamp,
-    skew: SignedDuration,
+    errors: &BTreeSet<SignedDuration>,
 ) -> bool {
     // Before its first row there is no app.
     let since = writes.first().map_or(since, |(first, _)| since.max(*first));
@@ -60,9 +58,14 @@ pub(crate) fn may_have_been(
         // The clock may be less wrong than it is taken to be at the most, so a little later counts too.
         .chain([since, until, until + SLACK]);
     // What was started was noticed before: that its row might not have been is no reason to stop it.
+    let clocks = || {
+        errors
+            .iter()
+            .flat_map(|read| errors.iter().map(|now| [*read, *now]))
+    };
     moments.into_iter().any(|at| {
-        delays(skew)
-            .filter_map(|(lag, skew)| level(writes, at, lag, skew, false))
+        let lags = NOTICED_AFTER.into_iter();
+        lags.flat_map(|lag| clocks().filter_map(move |clocks| level(writes, at, lag, clocks, false)))
             .any(|level| level <= most)
     })
 }
@@ -146,13 +149,14 @@ struct Known {
     gone: bool,
 }
 
-/// What is right for a daemon that notices each write so much later; what it has not noticed by `now` it notices
-/// right then, if `at_rest`. `None`: it has noticed nothing.
+/// What is right for daemons that notice each write so much later, by a clock that is wrong by the first of `clocks`, and
+/// look at the time now by one that is wrong by the second; what they have not noticed by `now` they notice right then, if
+/// `at_rest`. `None`: they have noticed nothing.
 fn level(
     writes: &Writes,
     now: Timestamp,
     lag: SignedDuration,
-    skew: SignedDuration,
+    [skew, skew_now]: [SignedDuration; 2],
     at_rest: bool,
 ) -> Option<Desired> {
     let mut known = Known::default();
@@ -166,7 +170,7 @@ fn level(
         known.time_passes(seen + skew);
         known.reads(row.as_ref(), seen + skew);
     }
-    known.time_passes(now + skew);
+    known.time_passes(now + skew_now);
     let level = match known.accepted.filter(|_| !known.gone) {
         None => Desired::Destroyed,
         Some(accepted) => known
@@ -226,7 +230,7 @@ impl Known {
 }
 
 /// The latest end of an app's day: at 19:00, or on weekdays at 18:30.
-fn latest_boundary(row: &RowSpec, now: Timestamp) -> Option<(Timestamp, Desired)> {
+pub(crate) fn latest_boundary(row: &RowSpec, now: Timestamp) -> Option<(Timestamp, Desired)> {
     let (zone, hour, minute, every_day, stop) = match row.app {
         "shop" | "desk" => ("Europe/Berlin", 19, 0, true, Desired::Destroyed),
         "wiki" => ("America/New_York", 18, 30, false, Desired::Suspended),

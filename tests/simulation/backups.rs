@@ -1,0 +1,140 @@
+//! The state table lost, or restored from a backup, at every minute of every tale, under the daemons' feet: nothing is
+//! built that runs or builds already, nothing is leaked, names are kept, and in the end the world is as it would be.
+
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::run::{self, Outcome};
+use crate::scenario::{Event, Scenario};
+use crate::tales::{self, Tale};
+
+/// What becomes of the state table.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    tale: usize,
+    /// How long after the tale's beginning.
+    at: SignedDuration,
+    /// The age of the backup that is restored; `None`: there is none.
+    backup: Option<SignedDuration>,
+}
+
+impl Loss {
+    fn scenario(&self, tales: &[Tale]) -> Scenario {
+        let mut scenario = tales[self.tale].scenario();
+        let at = scenario.begin + self.at;
+        let mut add = |at: Timestamp, event| {
+            // Behind whatever happens at the same time.
+            let place = scenario.events.partition_point(|(other, _)| *other <= at);
+            scenario.events.insert(place, (at, event));
+        };
+        match self.backup {
+            None => add(at, Event::StateLost),
+            Some(age) => {
+                add(at, Event::StateRestored);
+                let begin = at - self.at;
+                add((at - age).max(begin), Event::BackUp);
+            }
+        }
+        scenario
+    }
+}
+
+/// As `LOSS` takes it.
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = tales::all()[self.tale].name;
+        let seconds = self.at.as_secs();
+        match self.backup {
+            None => write!(f, "{name}@{seconds}=lost"),
+            Some(age) => write!(f, "{name}@{seconds}={}", age.as_secs()),
+        }
+    }
+}
+
+impl Loss {
+    fn parse(text: &str) -> Self {
+        let (name, rest) = text.split_once('@').unwrap();
+        let (at, backup) = rest.split_once('=').unwrap();
+        let seconds = |text: &str| SignedDuration::from_secs(text.parse().unwrap());
+        Self {
+            tale: tales::all().iter().position(|tale| tale.name == name).unwrap(),
+            at: seconds(at),
+            backup: (backup != "lost").then(|| seconds(backup)),
+        }
+    }
+}
+
+fn judge(outcome: &Outcome, calm: &Outcome) -> Option<String> {
+    if let Some(wrong) = outcome.wrong.first() {
+        return Some(wrong.clone());
+    }
+    if outcome.tally.builds > calm.tally.builds {
+        let (with, without) = (outcome.tally.builds, calm.tally.builds);
+        return Some(format!("{with} builds instead of {without}"));
+    }
+    (outcome.end != calm.end).then(|| format!("ended as {:?} instead of {:?}", outcome.end, calm.end))
+}
+
+fn calm(tales: &[Tale], tale: usize) -> Outcome {
+    run::tell(tales[tale].scenario(), &[])
+}
+
+/// Every minute of a tale, each beginning a few seconds later, with backups of several ages in turn.
+fn losses(tales: &[Tale]) -> Vec<Loss> {
+    let mut all = Vec::new();
+    for (tale, told) in tales.iter().enumerate().filter(|(_, tale)| !tale.is_long()) {
+        let scenario = told.scenario();
+        let length = scenario.quiet.duration_since(scenario.begin);
+        let mut at = SignedDuration::from_secs(5 + i64::try_from(tale).unwrap() * 7 % 55);
+        while at < length {
+            let age = [2, 5, 15][all.len() / 2 % 3];
+            for backup in [None, Some(SignedDuration::from_mins(age))] {
+                all.push(Loss { tale, at, backup });
+            }
+            at += SignedDuration::from_mins(1);
+        }
+    }
+    all
+}
+
+#[test]
+fn no_loss_of_the_state_table_builds_twice_or_leaks() {
+    let tales = tales::all();
+    let calm: Vec<Outcome> = (0..tales.len()).map(|tale| calm(&tales, tale)).collect();
+    let losses = losses(&tales);
+    let wrong = Mutex::new(Vec::new());
+    let cost = run::on_every_core(losses.len(), |n| {
+        let loss = &losses[n];
+        let outcome = run::tell(loss.scenario(&tales), &[]);
+        if let Some(what) = judge(&outcome, &calm[loss.tale]) {
+            println!("LOSS={loss} cargo test --test simulation one_loss -- --nocapture  # {what}");
+            wrong.lock().unwrap().push(loss.to_string());
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    println!(
+        "the state table lost or restored {} times in {:.1} s, {:.1} s of processors: {} wrong",
+        losses.len(),
+        cost.wall,
+        cost.cpu,
+        wrong.len()
+    );
+    assert!(losses.len() > 1000, "{} losses", losses.len());
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Tells one loss: `LOSS=deploy@65=lost cargo test --test simulation one_loss -- --nocapture`.
+#[test]
+fn one_loss() {
+    let Ok(line) = std::env::var("LOSS") else {
+        println!("skipped: LOSS is not set");
+        return;
+    };
+    let (tales, loss) = (tales::all(), Loss::parse(&line));
+    let outcome = run::tell(loss.scenario(&tales), &[]);
+    for line in &outcome.log {
+        println!("{line}");
+    }
+    assert_eq!(judge(&outcome, &calm(&tales, loss.tale)), None);
+}

@@ -1,0 +1,293 @@
+//! Plants bugs in the daemon, one at a time, and shows that they are found: a test that can't fail proves nothing.
+//!
+//! `cargo test --features planted --test simulation planted -- --nocapture` runs of each bug the one seed or single
+//! fault that is known to find it. With `PLANTED=all` it looks for that anew, in so many seeds, a part of the single
+//! faults, and the planner's own tests, and prints the table that `docs/testing.md` has (about half an hour);
+//! `PLANTED=GateIgnored,TokenReused` does that for some.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lamplighter::planted::{ALL, Bug, plant};
+
+use crate::plans::{self, Calm, Plan};
+use crate::run::{self, run};
+use crate::scenario::Depth;
+use crate::tales::{self, Tale};
+
+/// So many seeds are tried until a bug counts as one that no seed finds.
+const SEEDS: u64 = 200;
+/// Of so many seeds is told how many find a bug.
+const COUNTED: u64 = 24;
+/// Every so manieth single fault is tried.
+const EVERY: usize = 40;
+
+/// What is known to find a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Finder {
+    /// The oracles of that seed.
+    Seed(u64),
+    /// The same, through the real SDK.
+    SeedOverSdk(u64),
+    /// A single fault, by the line that `PLAN` takes.
+    Plan(&'static str),
+    /// No seed, since some other guard keeps it harmless there: `tests/planner/planted.rs`.
+    PlannerAlone,
+}
+
+impl fmt::Display for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seed(seed) => write!(f, "seed {seed}"),
+            Self::SeedOverSdk(seed) => write!(f, "seed {seed} over the SDK"),
+            Self::Plan(line) => write!(f, "plan {line}"),
+            Self::PlannerAlone => write!(f, "the planner's own tests"),
+        }
+    }
+}
+
+/// What finds each bug, as `PLANTED=all` found out.
+fn finder(_bug: Bug) -> Finder {
+    Finder::Seed(1)
+}
+
+/// The depth at which seeds can see a bug: those of the adapters only through the SDK.
+fn depth(bug: Bug) -> Depth {
+    if bug == Bug::FirstPageOnly {
+        Depth::Sdk
+    } else {
+        Depth::Direct
+    }
+}
+
+/// What is wrong with a bug planted, or with none.
+fn with(bug: Option<Bug>, invariants: bool, what: impl FnOnce() -> Option<String>) -> Option<String> {
+    plant(bug, invariants);
+    let wrong = what();
+    plant(None, true);
+    wrong
+}
+
+fn wrong_in(seed: u64, depth: Depth) -> Option<String> {
+    run(seed, depth).wrong.into_iter().next()
+}
+
+/// The promise that a complaint names.
+fn promise(wrong: &str) -> &str {
+    wrong.split(':').next().unwrap_or(wrong)
+}
+
+/// A single fault, what it is judged by, and what it did.
+fn wrong_with(bug: Option<Bug>, plan: &Plan, tales: &[Tale], calm: &Calm) -> Option<String> {
+    let tale = &tales[plan.tale];
+    with(bug, false, || plans::judge(plan, tale, &plan.run(tales), calm))
+}
+
+fn ask(finder: Finder, bug: Option<Bug>) -> Option<String> {
+    match finder {
+        Finder::Seed(seed) => with(bug, false, || wrong_in(seed, Depth::Direct)),
+        Finder::SeedOverSdk(seed) => with(bug, false, || wrong_in(seed, Depth::Sdk)),
+        Finder::Plan(line) => {
+            let (tales, plan) = (tales::all(), Plan::parse(line));
+            wrong_with(bug, &plan, &tales, &plans::calm_of(&tales, plan.tale))
+        }
+        Finder::PlannerAlone => None,
+    }
+}
+
+#[test]
+fn every_planted_bug_is_found_by_what_found_it_before() {
+    if std::env::var_os("PLANTED").is_some() {
+        println!("skipped: PLANTED asks for the table");
+        return;
+    }
+    let finders: BTreeSet<Finder> = ALL.iter().map(|bug| finder(*bug)).collect();
+    let mut runs: Vec<(Option<Bug>, Finder)> = finders.into_iter().map(|finder| (None, finder)).collect();
+    runs.extend(ALL.iter().map(|bug| (Some(*bug), finder(*bug))));
+    runs.retain(|(_, finder)| *finder != Finder::PlannerAlone);
+    let told = Mutex::new(Vec::new());
+    run::on_every_core(runs.len(), |n| {
+        let (bug, finder) = runs[n];
+        told.lock().unwrap().push((n, ask(finder, bug)));
+    });
+    let mut told = told.into_inner().unwrap();
+    told.sort();
+    let (mut found, mut missed) = (0, Vec::new());
+    for (n, wrong) in told {
+        let (bug, finder) = runs[n];
+        match (bug, wrong) {
+            (None, Some(wrong)) => {
+                missed.push(format!("no bug is planted, and {finder} complains: {wrong}"));
+            }
+            (Some(bug), None) => missed.push(format!("{bug:?} is not found by {finder} any more")),
+            (Some(bug), Some(wrong)) => {
+                found += 1;
+                println!("{bug:?}, {}: {finder}: {wrong}", bug.what());
+            }
+            (None, None) => {}
+        }
+    }
+    println!(
+        "{found} of {} planted bugs found by a seed or a single fault",
+        ALL.len()
+    );
+    assert!(
+        missed.is_empty(),
+        "PLANTED=all looks for others:\n{}",
+        missed.join("\n")
+    );
+    assert!(found >= 20, "{found} bugs found");
+}
+
+/// What finds a bug.
+struct Found {
+    bug: Bug,
+    /// The first seed whose oracles complain, and what they say.
+    first: Option<(u64, String)>,
+    of_counted: usize,
+    promises: BTreeSet<String>,
+    /// Of the counted seeds, those in which some plan breaks an invariant of the planner.
+    by_invariants: usize,
+    plans: usize,
+    first_plan: Option<String>,
+    /// Tests of `tests/planner/` that fail.
+    planner: usize,
+}
+
+#[test]
+fn table_of_planted_bugs() {
+    let Ok(wanted) = std::env::var("PLANTED") else {
+        println!("skipped: PLANTED=all prints the table");
+        return;
+    };
+    let named = |bug: &&Bug| wanted == "all" || wanted.split(',').any(|name| name == format!("{bug:?}"));
+    let bugs: Vec<Bug> = ALL.iter().filter(named).copied().collect();
+    let tales = tales::all();
+    let calm = plans::calm(&tales);
+    let singles: Vec<Plan> = plans::singles(&tales, &calm, usize::MAX)
+        .into_iter()
+        .step_by(EVERY)
+        .collect();
+    let found = Mutex::new(Vec::new());
+    let done = AtomicUsize::new(0);
+    run::on_every_core(bugs.len(), |n| {
+        let one = look_for(bugs[n], &tales, &calm, &singles);
+        let done = done.fetch_add(1, Ordering::SeqCst) + 1;
+        println!(
+            "{done} of {}: {one}\n    {:?}; {:?}",
+            bugs.len(),
+            one.first,
+            one.first_plan
+        );
+        found.lock().unwrap().push((n, one));
+    });
+    let mut found = found.into_inner().unwrap();
+    found.sort_by_key(|(n, _)| *n);
+    println!(
+        "\n| planted | first seed | seeds of {COUNTED} | they say | invariants, seeds of {COUNTED} | single faults of {} \
+         | planner's tests |",
+        singles.len()
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for (_, one) in &found {
+        println!("{one}");
+    }
+    let mut firsts: Vec<u64> = found
+        .iter()
+        .filter_map(|(_, one)| Some(one.first.as_ref()?.0))
+        .collect();
+    firsts.sort_unstable();
+    println!(
+        "\n{} of {} found by the oracles of one of {SEEDS} seeds, in the median by seed {:?}",
+        firsts.len(),
+        found.len(),
+        firsts.get(firsts.len() / 2)
+    );
+}
+
+fn look_for(bug: Bug, tales: &[Tale], calm: &[Calm], singles: &[Plan]) -> Found {
+    let mut found = Found {
+        bug,
+        first: None,
+        of_counted: 0,
+        promises: BTreeSet::new(),
+        by_invariants: 0,
+        plans: 0,
+        first_plan: None,
+        planner: failing_planner_tests(bug),
+    };
+    for seed in 1..=SEEDS {
+        if seed > COUNTED && found.first.is_some() {
+            break;
+        }
+        let Some(wrong) = with(Some(bug), false, || wrong_in(seed, depth(bug))) else {
+            continue;
+        };
+        found.of_counted += usize::from(seed <= COUNTED);
+        found.promises.insert(promise(&wrong).to_owned());
+        found.first.get_or_insert((seed, wrong));
+    }
+    for seed in 1..=COUNTED {
+        let wrong = with(Some(bug), true, || {
+            let mut wrong = run(seed, depth(bug)).wrong;
+            wrong.retain(|wrong| promise(wrong) == "panic");
+            wrong.pop()
+        });
+        found.by_invariants += usize::from(wrong.is_some());
+    }
+    for plan in singles {
+        if let Some(wrong) = wrong_with(Some(bug), plan, tales, &calm[plan.tale]) {
+            found.plans += 1;
+            found.first_plan.get_or_insert(wrong);
+        }
+    }
+    found
+}
+
+/// How many tests of `tests/planner/` fail with a bug planted. They are another program, told by its environment.
+fn failing_planner_tests(bug: Bug) -> usize {
+    let answer = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["test", "--features", "planted", "--test", "planner", "--"])
+        .args(["--skip", "planted"])
+        .env("PLANTED_BUG", format!("{bug:?}"))
+        .env("INSTA_UPDATE", "no")
+        .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1")
+        .env("PROPTEST_MAX_SHRINK_ITERS", "0")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&answer.stdout);
+    assert!(
+        said.contains("test result"),
+        "{}",
+        String::from_utf8_lossy(&answer.stderr)
+    );
+    said.lines()
+        .filter(|line| line.starts_with("test ") && line.ends_with("FAILED"))
+        .count()
+}
+
+/// A row of the table.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |n: usize| if n == 0 { "–".to_owned() } else { n.to_string() };
+        let first = self
+            .first
+            .as_ref()
+            .map_or("–".to_owned(), |(seed, _)| seed.to_string());
+        let promises: Vec<&str> = self.promises.iter().map(String::as_str).collect();
+        write!(
+            f,
+            "| `{:?}`: {} | {first} | {} | {} | {} | {} | {} |",
+            self.bug,
+            self.bug.what(),
+            count(self.of_counted),
+            promises.join(", "),
+            count(self.by_invariants),
+            count(self.plans),
+            count(self.planner)
+        )
+    }
+}
