@@ -19,12 +19,15 @@ check_without_dev() {
   cargo check --quiet --locked --no-default-features
 }
 
+# The tests are built with a feature that only tests may have: bugs that can be planted. Everything else is checked without.
+features=planted
+
 # cargo test prints one summary for each test binary, the last one often of no test at all; this adds them up. It
 # is the fallback because building cargo-nextest takes longer than it saves.
 cargo_test() {
   local log
   log=$(mktemp)
-  cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || true
+  cargo test --workspace --locked --features "$features" --no-fail-fast 2>&1 | tee "$log" || true
   awk '/^test result:/ { ran = 1; for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i-1); if ($i ~ /^failed/) f += $(i-1); if ($i ~ /^ignored/) s += $(i-1) } }
        /^error/ { broken = 1 }
        END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit !(ran && !f && !broken) }' "$log"
@@ -35,6 +38,7 @@ stage 'node modules' scripts/portal.sh
 stage 'scripts' scripts/lint.sh
 stage 'cargo fmt' cargo fmt --all --check -- -l
 stage 'cargo clippy' cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+stage 'cargo clippy, with bugs to be planted' cargo clippy --quiet --workspace --all-targets --locked --features "$features" -- -D warnings
 stage 'cargo check, without dev' check_without_dev
 stage 'cargo deny' scripts/deny.sh --if-there
 
@@ -42,9 +46,9 @@ if cargo nextest --version >/dev/null 2>&1; then
   profile=default
   [[ -z ${CI:-} ]] || profile=ci
   stage 'documentation tests' cargo test --quiet --workspace --locked --doc
-  stage 'build the tests' cargo nextest run --workspace --locked --no-run --cargo-quiet
+  stage 'build the tests' cargo nextest run --workspace --locked --features "$features" --no-run --cargo-quiet
   echo '== tests'
-  exec cargo nextest run --workspace --locked --profile "$profile" --cargo-quiet
+  exec cargo nextest run --workspace --locked --features "$features" --profile "$profile" --cargo-quiet
 fi
 echo '== tests (with cargo test, since cargo-nextest is not installed)'
 cargo_test

@@ -18,7 +18,7 @@ use crate::cloud::{self, Cloud};
 use crate::model::blueprint::Blueprint;
 use crate::model::claim::{ClaimKey, Identity, OnConflict};
 use crate::model::memory::{Holding, Memory, Operation};
-use crate::model::name::{AppId, Entropy, OperationId, ResourceName};
+use crate::model::name::{AppId, BuildId, Entropy, OperationId, ResourceName};
 use crate::model::observed::{
     BuildState, ClaimHolders, Gate, ListedBuild, Listing, Observed, Rival, Service, TagLook, Traces,
 };
@@ -115,12 +115,17 @@ impl Inventory {
         if view.row.is_unknown() || view.memory.is_unknown() {
             return view;
         }
-        let keys = self.claims_that_matter(view.row.present(), view.memory.present(), view.traces.present());
+        let keys = self.claims_that_matter(
+            view.row.present(),
+            view.memory.present(),
+            view.traces.present(),
+            &strays,
+        );
         view.claims = if keys.is_empty() {
             Observed::Present(ClaimHolders::new())
         } else {
             let claims = known(self.cloud.state.claims(&keys).await.map(Some), "claims", id);
-            with_strays(claims, &keys, &strays)
+            with_strays(id, claims, &keys, &strays)
         };
         for rival in self.rivals(id, &view.claims) {
             let seen = self.look_at_rival(&rival, pauses.as_ref()).await;
@@ -167,6 +172,10 @@ impl Inventory {
             Some(Gate::Held(build)) => Some(build.clone()),
             Some(Gate::Open | Gate::Closed) | None => operation.build.clone(),
         };
+        let holder = holder.or_else(|| {
+            let listed = operation.gate.then(|| listed_build(&view.traces, operation));
+            listed.flatten()
+        });
         if holder.is_none() && !operation.gate {
             view.listing = self.look_for_builds(&view.id, operation).await;
         }
@@ -247,8 +256,26 @@ fn is_steady(service: &Service) -> bool {
     !service.draining && service.desired_count > 0 && service.running_count >= service.desired_count
 }
 
-/// Claims as the table has them, and where it has none, as they would be were all apps remembered.
+/// The build of an operation as listings show it. In ordinary times it is known before it is listed; after the state
+/// table was restored from a backup, it may be the other way round. Of several, one that is beyond its gate.
+fn listed_build(traces: &Observed<Traces>, operation: &Operation) -> Option<BuildId> {
+    let builds = || {
+        let all = traces.present().into_iter().flat_map(|traces| &traces.builds);
+        all.filter(|listed| {
+            let id = listed.environment.get(OPERATION_ID_VARIABLE);
+            id.is_some_and(|id| *id == operation.id.as_str())
+        })
+    };
+    let beyond = builds().find(|listed| listed.build.is_beyond_its_gate());
+    beyond
+        .or_else(|| builds().next())
+        .map(|listed| listed.build.id.clone())
+}
+
+/// Claims as the table has them, and where it has none, or has it for the app itself, as they would be were all apps
+/// remembered.
 fn with_strays(
+    id: &AppId,
     claims: Observed<ClaimHolders>,
     keys: &[ClaimKey],
     strays: &ClaimHolders,
@@ -257,7 +284,9 @@ fn with_strays(
         return claims;
     };
     for (key, claim) in claims_in(strays, keys) {
-        holders.entry(key).or_insert(claim);
+        if holders.get(&key).is_none_or(|holder| holder.app == *id) {
+            holders.insert(key, claim);
+        }
     }
     Observed::Present(holders)
 }
@@ -270,14 +299,20 @@ impl Inventory {
         row: Option<&Row>,
         memory: Option<&Memory>,
         traces: Option<&Traces>,
+        strays: &ClaimHolders,
     ) -> Vec<ClaimKey> {
         let mut keys = self.wanted_claims(row, memory, traces);
         let held = memory.and_then(|memory| memory.holding.as_ref());
+        // What it holds by a table that was restored, another may have by what is there.
+        let doubtful = held.into_iter().flat_map(Holding::keys);
+        keys.extend(doubtful.filter(|key| strays.contains_key(key)));
         let contested = self.policy.on_conflict == OnConflict::Replace && row.is_some();
         keys.extend(
             held.filter(|held| held.slot && contested)
                 .map(|held| held.identity.slot.clone()),
         );
+        keys.sort();
+        keys.dedup();
         keys
     }
 
@@ -322,6 +357,10 @@ impl Inventory {
                 keys.extend(identity.iter().flat_map(Identity::keys));
             }
         }
+        let unclaimed = memory
+            .filter(|memory| !memory.holds_slot())
+            .and_then(Memory::blueprint);
+        keys.extend(unclaimed.iter().flat_map(|blueprint| blueprint.identity.keys()));
         if memory.is_none_or(|memory| memory.deployment.is_none()) {
             for service in traces.into_iter().flat_map(|traces| &traces.services) {
                 keys.push(ClaimKey::resource(&service.name));

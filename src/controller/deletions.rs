@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use crate::cloud::{Rows, StateSnapshot};
+use crate::inventory::Strays;
 use crate::model::memory::{Memory, RowGone};
 use crate::model::policy::Deletions;
 
@@ -20,21 +21,36 @@ pub(super) struct Judgement {
 const ALWAYS_ALLOWED: usize = 5;
 
 impl Judgement {
-    /// Judges a complete reading of both tables.
+    /// Nothing is judged until it is known what AWS holds: a table that was lost or restored knows too few apps for a
+    /// mass to look like one.
+    pub(super) fn unjudged(state: &StateSnapshot) -> Self {
+        Self {
+            judged: Deletions::Unjudged,
+            approved_at: state.deletions_approved_at,
+        }
+    }
+
+    /// Judges a complete reading of both tables, with what AWS shows and the state table does not remember.
     pub(super) fn of(
         before: &Judgement,
         rows: &Rows,
         state: &StateSnapshot,
+        strays: &Strays,
         rows_read_at: Timestamp,
     ) -> Self {
-        let known = state.memories.values().filter(|memory| counts(memory)).count();
+        let unremembered = || {
+            let known = |id| state.memories.get(id).is_some_and(counts);
+            let strays = strays.apps.values().filter(|stray| stray.identity.is_some());
+            strays.filter(move |stray| !known(&stray.id))
+        };
+        let known = state.memories.values().filter(|memory| counts(memory)).count() + unremembered().count();
         let approved_at = state.deletions_approved_at;
         let gone = state
             .memories
             .values()
             .filter(|memory| counts(memory) && !rows.rows.contains_key(&memory.id))
             .filter(|memory| !decided(memory.row_gone.as_ref(), approved_at));
-        let (mut vanished, mut held) = (0, false);
+        let (mut vanished, mut held) = (unremembered().filter(|stray| !stray.has_row).count(), false);
         for memory in gone {
             vanished += 1;
             // What is left of a mass is held as the mass was.
@@ -76,8 +92,7 @@ impl Judgement {
 /// Whether losing this app's row would tear something down. Names alone do not count: portals are told to
 /// delete the rows of apps that are destroyed.
 fn counts(memory: &Memory) -> bool {
-    let holds_slot = memory.holding.as_ref().is_some_and(|holding| holding.slot);
-    memory.deployment.is_some() || holds_slot || memory.in_flight().is_some()
+    memory.deployment.is_some() || memory.holds_slot() || memory.in_flight().is_some()
 }
 
 /// Whether the deletion was confirmed or approved already, and so is not part of what vanished just now.
@@ -120,7 +135,7 @@ mod tests {
             }
         }
         state.deletions_approved_at = None;
-        Judgement::of(&Judgement::default(), &rows, &state, at(10))
+        Judgement::of(&Judgement::default(), &rows, &state, &Strays::default(), at(10))
     }
 
     #[test]

@@ -221,7 +221,11 @@ impl Controller {
         let state = self.state();
         let tagged = memory.map_or(Observed::Unknown, |memory| tagged(&state, memory));
         let deletions = state.judgement.for_app(memory);
-        let traces = self.inventory.traces(id, row, memory, &state.builds, &state.tags);
+        let traces = if state.strays_known {
+            self.inventory.traces(id, row, memory, &state.builds, &state.tags)
+        } else {
+            Observed::Unknown
+        };
         let strays = if state.strays.apps.contains_key(id) {
             // Two of them may want the same; which of them it is, the table tells.
             Arc::default()

@@ -116,6 +116,9 @@ impl Controller {
         let old = |index: &BuildIndex| self.inventory.is_old(index);
         let wanted: Vec<ProjectName> = {
             let state = self.state();
+            if !state.may_list() {
+                return;
+            }
             let projects = self.inventory.projects().into_iter();
             projects
                 .filter(|project| state.builds.get(project).is_none_or(old))
@@ -147,8 +150,9 @@ impl Controller {
             let mut state = self.state();
             let mut tagged = sweep.tags.values().flat_map(|index| index.by_app.keys());
             let needed = !state.listed_all
+                && state.may_list()
                 && tagged.any(|id| {
-                    !sweep.state.memories.contains_key(id)
+                    sweep.state.memories.get(id).is_none_or(Memory::is_new)
                         && !state.builds.values().any(|index| index.has(id))
                 });
             state.listed_all |= needed;
@@ -164,8 +168,6 @@ impl Controller {
     fn take_in(&self, sweep: &Sweep, began: Instant) {
         let (judgement, lost) = {
             let mut state = self.state();
-            let judgement = Judgement::of(&state.judgement, &sweep.rows, &sweep.state, sweep.rows_read_at);
-            state.judgement = judgement.clone();
             state.tags.extend(
                 sweep
                     .tags
@@ -176,7 +178,6 @@ impl Controller {
             state.sweep_trouble = None;
             state.poll_trouble = None;
             state.fleet.as_of = Some(sweep.rows_read_at);
-            state.fleet.deletions = judgement.overall().clone();
             state.fleet.pauses.clone_from(&sweep.state.pauses);
             state.fleet.unreadable.clone_from(&sweep.state.unreadable);
             let ids = sweep.ids();
@@ -199,6 +200,7 @@ impl Controller {
                 &state.tags,
                 sweep.rows_read_at,
             );
+            state.strays_known |= self.inventory.has_listed_all(&state.builds, &state.tags);
             state.fleet.strays = state.strays.apps.values().cloned().collect();
             state.fleet.orphan_policy = self.policy.orphans;
             state.reapable = self.reapable(rows, &sweep.state);
@@ -206,6 +208,20 @@ impl Controller {
                 let row = rows.get(id).cloned();
                 lost |= state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
             }
+            state.judgement = if state.strays_known {
+                let rows_read_at = sweep.rows_read_at;
+                Judgement::of(
+                    &state.judgement,
+                    &sweep.rows,
+                    &sweep.state,
+                    &state.strays,
+                    rows_read_at,
+                )
+            } else {
+                Judgement::unjudged(&sweep.state)
+            };
+            let judgement = state.judgement.clone();
+            state.fleet.deletions = judgement.overall().clone();
             state.forget_noted_before(began);
             // While nobody can note anything newer: a pass may have written since this was read, and then the
             // fleet has what it wrote, or it has still the place that it was granted.

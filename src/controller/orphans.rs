@@ -15,7 +15,14 @@ impl Fleet {
     pub fn orphans(&self, now: Timestamp) -> Vec<Orphan> {
         let remembered = self.apps.values().filter_map(|app| of_memory(app, self, now));
         // One that has a row is on its way to being an app like any other.
-        let strays = self.strays.iter().filter(|stray| !stray.has_row);
+        let is_remembered = |stray: &&Stray| {
+            let app = self.apps.get(&stray.id);
+            app.and_then(|app| app.memory.as_ref()?.found.as_ref()).is_some()
+        };
+        let strays = self
+            .strays
+            .iter()
+            .filter(|stray| !stray.has_row && !is_remembered(stray));
         let mut all: Vec<Orphan> = remembered.chain(strays.map(of_stray)).collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all

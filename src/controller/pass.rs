@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Controller;
 use super::queue::Priority;
+use super::state::Known;
 use crate::cloud::{Error, WriteError};
 use crate::executor::Outcome;
 use crate::inventory::Glance;
@@ -30,11 +31,16 @@ impl Controller {
     /// Takes one app through the four stages.
     pub(super) async fn pass(&self, id: &AppId) {
         let began = Instant::now();
-        self.state().due.remove(id);
+        let known = {
+            let mut state = self.state();
+            state.due.remove(id);
+            state.known(id)
+        };
         let mut view = self
             .inventory
             .look(id, |row, memory| self.context(id, row, memory))
             .await;
+        self.distrust_a_lost_table(known, &mut view);
         let now = self.clock.now();
         let now = planted!(NowRounded => later(now, SignedDuration::from_secs(3600 - now.as_second() % 3600)), else now);
         let plan = self.decide(&mut view, now);
@@ -59,6 +65,22 @@ impl Controller {
             result
         };
         self.metrics.reconcile.passed(result, began.elapsed());
+    }
+
+    /// A record that is older than the one known before the look shows that the state table was lost or restored under
+    /// our feet. Nothing is decided on its strength until builds have been listed anew.
+    fn distrust_a_lost_table(&self, known: Known, view: &mut AppView) {
+        let went_back = match &view.memory {
+            Observed::Present(memory) => known.is_ahead_of(Some(memory)),
+            Observed::Absent => known.is_ahead_of(None),
+            Observed::Unknown => false,
+        };
+        if went_back {
+            if self.state().state_table_went_back(&view.id) {
+                self.metrics.sweeps.state_lost();
+            }
+            view.memory = Observed::Unknown;
+        }
     }
 
     /// Plans, asks admission about a build that the plan would start, and plans again if it has to wait.

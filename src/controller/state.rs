@@ -1,6 +1,7 @@
 //! What the controller keeps in memory between passes. All of it can be lost: the tables and AWS have it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -28,10 +29,15 @@ pub(super) struct State {
     pub(super) builds: BTreeMap<ProjectName, BuildIndex>,
     /// Projects whose builds could not be listed when that was last tried, with the reason.
     pub(super) unlisted: BTreeMap<ProjectName, String>,
+    /// When builds may be listed again, after the state table went back in time.
+    listed_not_before: Option<Instant>,
     /// Whether builds were listed as far back as CodeBuild remembers.
     pub(super) listed_all: bool,
     /// Apps that AWS shows and that nothing remembers.
     pub(super) strays: Strays,
+    /// Whether those are known, from complete listings of everything since this process began or saw that the state
+    /// table went back in time. Before, what they hold could be taken for free.
+    pub(super) strays_known: bool,
     /// Orphans that may be begun with in this sweep.
     pub(super) reapable: BTreeSet<AppId>,
     /// Apps under way, with what the last glance saw of them.
@@ -56,6 +62,22 @@ pub(super) struct State {
     pub(super) glances: usize,
 }
 
+/// How long a build that was started may be missing from listings. AWS promises nothing; five minutes is the most that
+/// was ever told of ECS.
+pub(super) const LISTINGS_LAG: Duration = Duration::from_mins(5);
+
+/// The version of an app's record, and whether the app was over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known(Option<(u64, bool)>);
+
+impl Known {
+    /// Whether a record read since is older than what was known, so that the table went back in time.
+    pub(super) fn is_ahead_of(self, read: Option<&Memory>) -> bool {
+        self.0
+            .is_some_and(|(version, over)| read.map_or(!over, |read| read.version < version))
+    }
+}
+
 impl State {
     /// Takes note of what a pass saw and wrote.
     pub(super) fn note(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
@@ -63,9 +85,16 @@ impl State {
         self.take_in(id, row, memory);
     }
 
+    /// What is known of an app's record before it is read again.
+    pub(super) fn known(&self, id: &AppId) -> Known {
+        let memory = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
+        // One that was over may be forgotten at any time.
+        Known(memory.map(|memory| (memory.version, memory.over_since.is_some())))
+    }
+
     /// Takes note of what a reading of everything that began then has of an app. What a pass noted since is newer,
-    /// above all where the reading has nothing: that has no version to go by. Says whether the state table knows less
-    /// of it than it did.
+    /// above all where the reading has nothing: that has no version to go by. Says whether that is how it shows that
+    /// the state table went back in time.
     pub(super) fn note_read(
         &mut self,
         began: Instant,
@@ -76,33 +105,37 @@ impl State {
         if self.noted.get(id).is_some_and(|at| *at >= began) {
             return false;
         }
-        let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
-        let went_back = known.is_some_and(|known| match &memory {
-            Some(read) => read.version < known.version,
-            // One that was over may be forgotten at any time.
-            None => known.over_since.is_none(),
-        });
-        if went_back {
-            self.state_table_went_back(id);
-        }
+        let news = self.known(id).is_ahead_of(memory.as_ref()) && self.state_table_went_back(id);
         self.take_in(id, row, memory);
-        went_back
+        news
     }
 
-    /// A reading of everything shows less than was known before it began: the state table was lost or restored from a
-    /// backup. What it does not know now, AWS has to be asked for again.
-    fn state_table_went_back(&mut self, id: &AppId) {
-        if !self.builds.is_empty() {
+    /// The state table shows less of an app than was known before it was read: it was lost or restored from a backup.
+    /// What it does not know now, AWS has to be asked for again. Says whether that is news.
+    pub(super) fn state_table_went_back(&mut self, id: &AppId) -> bool {
+        self.fleet.apps.remove(id);
+        self.sweep_wanted = true;
+        let news = self
+            .listed_not_before
+            .is_none_or(|at| Instant::now() >= at + LISTINGS_LAG);
+        if news {
             tracing::error!(
                 app = %id.as_str().escape_debug(),
-                "the state table knows less than it did: it was lost or restored; builds and services are listed \
-                 anew, and tell what there is"
+                "the state table knows less than it did: it was lost or restored; nothing is started until builds \
+                 and services have been listed anew, which tells what there is"
             );
+            self.listed_not_before = Some(Instant::now() + LISTINGS_LAG);
         }
         self.builds.clear();
+        self.tags.clear();
+        self.strays_known = false;
         self.listed_all = false;
-        self.sweep_wanted = true;
-        self.fleet.apps.remove(id);
+        news
+    }
+
+    /// Whether a listing of builds that begins now shows all that the state table may have forgotten.
+    pub(super) fn may_list(&self) -> bool {
+        self.listed_not_before.is_none_or(|at| Instant::now() >= at)
     }
 
     /// Forgets when passes noted what, as far as it lies before the beginning of the last reading.
@@ -112,7 +145,7 @@ impl State {
 
     /// A memory older than the one known is not news.
     fn take_in(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
-        if memory.is_some() {
+        if memory.as_ref().is_some_and(Memory::holds_slot) {
             self.strays.remembered(id);
             self.fleet.strays.retain(|stray| stray.id != *id);
         }
@@ -140,7 +173,6 @@ impl State {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn a_reading_that_began_before_a_pass_does_not_undo_what_the_pass_noted() {

@@ -250,8 +250,10 @@ impl Sweep {
     pub fn view(&self, inventory: &Inventory, id: &AppId, context: super::Context) -> AppView {
         let row = self.rows.rows.get(id).cloned();
         let memory = self.state.memories.get(id);
-        let keys = inventory.claims_that_matter(row.as_ref(), memory, context.traces.present());
+        let keys =
+            inventory.claims_that_matter(row.as_ref(), memory, context.traces.present(), &context.strays);
         let claims = with_strays(
+            id,
             Observed::Present(claims_in(&self.state.claims, &keys)),
             &keys,
             &context.strays,

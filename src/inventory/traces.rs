@@ -122,6 +122,20 @@ impl Inventory {
             .collect()
     }
 
+    /// Whether every project and every cluster of the catalogue has been listed.
+    pub fn has_listed_all(
+        &self,
+        builds: &BTreeMap<ProjectName, BuildIndex>,
+        tags: &BTreeMap<ClusterName, TagIndex>,
+    ) -> bool {
+        let listed = |project| {
+            builds
+                .get(project)
+                .is_some_and(|index| self.may_be_believed(index))
+        };
+        self.projects().iter().all(listed) && self.clusters().iter().all(|cluster| tags.contains_key(cluster))
+    }
+
     fn has_project(&self, project: &ProjectName) -> bool {
         let mut entries = self.policy.catalogue.values();
         entries.any(|entry| entry.deploy_project == *project || entry.destroy_project == *project)
@@ -183,7 +197,8 @@ impl Inventory {
         })
     }
 
-    /// The apps that listings show and that have no memory.
+    /// The apps that AWS shows and whose claims nothing keeps: without a record, or with one that is younger or older than
+    /// what is there.
     pub fn strays(
         &self,
         rows: &BTreeMap<AppId, Row>,
@@ -194,36 +209,22 @@ impl Inventory {
     ) -> Strays {
         let of_builds = builds.values().flat_map(|index| index.by_app.keys());
         let of_tags = tags.values().flat_map(|index| index.by_app.keys());
-        let ids: BTreeSet<&AppId> = of_builds.chain(of_tags).collect();
+        let deployed = memories.values().filter(|memory| memory.blueprint().is_some());
+        let ids: BTreeSet<&AppId> = of_builds
+            .chain(of_tags)
+            .chain(deployed.map(|memory| &memory.id))
+            .collect();
         let mut strays = Strays::default();
-        for id in ids.into_iter().filter(|id| !memories.contains_key(*id)) {
-            let row = rows.get(id);
-            let Observed::Present(traces) = self.traces(id, None, None, builds, tags) else {
-                continue;
-            };
-            let service = traces.services.first();
-            let newest = traces.builds.iter().find(|listed| {
-                listed.build.state == BuildState::Running || listed.build.is_beyond_its_gate()
-            });
-            let destroyed = newest
-                .is_none_or(|listed| listed.build.state == BuildState::Succeeded && !self.applies(listed));
-            if service.is_none() && destroyed {
+        for id in ids {
+            let memory = memories.get(id);
+            if memory.is_some_and(Memory::holds_slot) {
                 continue;
             }
-            let of_build = newest.and_then(|listed| {
-                Identity::of_build(self.policy.scope, &self.policy.build_env, &listed.environment)
-            });
-            let of_row = || {
-                let (row, service) = (row?, service?);
-                let host = service.host_name.clone().or_else(|| row.host_name.clone())?;
-                let made = Identity::new(self.policy.scope, row.user.clone()?, row.app.clone()?, host);
-                Some(Identity {
-                    resource_name: service.name.clone(),
-                    ..made
-                })
+            let traces = self.traces(id, None, None, builds, tags);
+            let Some(stray) = self.stray(id, rows.get(id), memory, traces.present()) else {
+                continue;
             };
-            let identity = of_build.or_else(of_row);
-            for key in identity.iter().flat_map(Identity::keys) {
+            for key in stray.identity.iter().flat_map(Identity::keys) {
                 Arc::make_mut(&mut strays.claims)
                     .entry(key)
                     .or_insert_with(|| Claim {
@@ -232,18 +233,65 @@ impl Inventory {
                         bid: None,
                     });
             }
-            strays.apps.insert(
-                id.clone(),
-                Stray {
-                    id: id.clone(),
-                    cluster: service.map(|service| service.cluster.clone()),
-                    service: service.map(|service| service.name.clone()),
-                    identity,
-                    has_row: row.is_some(),
-                },
-            );
+            strays.apps.insert(id.clone(), stray);
         }
         strays
+    }
+
+    /// What AWS shows of an app that does not hold its slot. `None`: nothing.
+    fn stray(
+        &self,
+        id: &AppId,
+        row: Option<&Row>,
+        memory: Option<&Memory>,
+        traces: Option<&Traces>,
+    ) -> Option<Stray> {
+        let stray = Stray {
+            id: id.clone(),
+            cluster: None,
+            service: None,
+            identity: None,
+            has_row: row.is_some(),
+        };
+        if let Some(blueprint) = memory.and_then(Memory::blueprint) {
+            return Some(Stray {
+                cluster: Some(blueprint.cluster.clone()),
+                service: Some(blueprint.service().clone()),
+                identity: Some(blueprint.identity.clone()),
+                ..stray
+            });
+        }
+        let traces = traces?;
+        // Of an app that was destroyed, a listing may show what was there before.
+        let services_tell = memory.is_none_or(Memory::is_new);
+        let service = traces.services.first().filter(|_| services_tell);
+        let newest = traces.builds.iter().find(|listed| {
+            let works = listed.build.state == BuildState::Running || listed.build.is_beyond_its_gate();
+            works && memory.is_none_or(|memory| !is_known(memory, listed))
+        });
+        let destroyed =
+            newest.is_none_or(|listed| listed.build.state == BuildState::Succeeded && !self.applies(listed));
+        if service.is_none() && destroyed {
+            return None;
+        }
+        let of_build = newest.and_then(|listed| {
+            Identity::of_build(self.policy.scope, &self.policy.build_env, &listed.environment)
+        });
+        let of_row = || {
+            let (row, service) = (row?, service?);
+            let host = service.host_name.clone().or_else(|| row.host_name.clone())?;
+            let made = Identity::new(self.policy.scope, row.user.clone()?, row.app.clone()?, host);
+            Some(Identity {
+                resource_name: service.name.clone(),
+                ..made
+            })
+        };
+        Some(Stray {
+            cluster: service.map(|service| service.cluster.clone()),
+            service: service.map(|service| service.name.clone()),
+            identity: of_build.or_else(of_row),
+            ..stray
+        })
     }
 
     /// Refreshes builds that were at work when they were listed: they may have ended since.
@@ -252,11 +300,7 @@ impl Inventory {
             .builds
             .iter()
             .filter(|listed| listed.build.state == BuildState::Running)
-            .filter(|listed| {
-                let operation = listed.environment.get(OPERATION_ID_VARIABLE);
-                let operation = operation.and_then(|text| OperationId::parse(text));
-                operation.is_some_and(|operation| memory.is_none_or(|memory| !memory.knows(&operation)))
-            })
+            .filter(|listed| memory.is_none_or(|memory| !is_known(memory, listed)))
             .map(|listed| listed.build.id.clone())
             .collect();
         if open.is_empty() {
@@ -287,6 +331,13 @@ impl BuildIndex {
     pub fn has(&self, id: &AppId) -> bool {
         self.by_app.contains_key(id)
     }
+}
+
+/// Whether the operation of a build is remembered.
+fn is_known(memory: &Memory, listed: &ListedBuild) -> bool {
+    let operation = listed.environment.get(OPERATION_ID_VARIABLE);
+    let operation = operation.and_then(|text| OperationId::parse(text));
+    operation.is_none_or(|operation| memory.knows(&operation))
 }
 
 /// A build that was started for an app, with no more of its environment than we give to builds.

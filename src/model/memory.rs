@@ -375,6 +375,17 @@ impl Memory {
         self.operation.as_ref().filter(|operation| operation.in_flight())
     }
 
+    /// Whether its slot is held.
+    pub fn holds_slot(&self) -> bool {
+        self.holding.as_ref().is_some_and(|holding| holding.slot)
+    }
+
+    /// Whether it never knew of anything in AWS: a new record, such as one that only tells what is waited for.
+    pub fn is_new(&self) -> bool {
+        let nothing = self.deployment.is_none() && self.operation.is_none() && !self.holds_slot();
+        nothing && self.past == Some(Past::default())
+    }
+
     /// Whether an operation is one of those that are remembered.
     pub fn knows(&self, operation: &OperationId) -> bool {
         let Some(past) = &self.past else { return true };

@@ -77,26 +77,25 @@ fn begin(draft: &mut Draft<'_>, accepted: &Accepted, intake: &Intake, class: Cla
     let identity = &accepted.blueprint.identity;
     let mut wanted = planted!(NamesNotClaimed => Vec::new(), else identity.name_keys().to_vec());
     wanted.extend(planted!(SlotNotClaimed => None, else Some(identity.slot.clone())));
-    // Where slots are contested, the claims also say whether one that is held is lost.
+    // The claims also say whether one that is held is lost, where slots are contested, or is another's by what is there.
     let contested = draft.policy.on_conflict == OnConflict::Replace;
-    if contested || !holds_all(draft, identity) {
-        match &draft.view.claims {
-            Observed::Unknown => {
-                return Step::blind(
-                    Phase::Pending,
-                    "The claims on its names could not be read; nothing is decided until they can be.",
-                );
-            }
-            Observed::Absent => {}
-            Observed::Present(holders) => {
-                let taken = wanted
-                    .iter()
-                    .filter_map(|key| Some((key, holders.get(key)?)))
-                    .find(|(_, claim)| claim.app != draft.view.id);
-                if let Some((key, claim)) = planted!(ClaimsNotHeeded => None, else taken) {
-                    return contest::enter(draft, accepted, key, claim)
-                        .unwrap_or_else(|| refuse(draft, identity, intake, key, claim));
-                }
+    match &draft.view.claims {
+        Observed::Unknown if !contested && holds_all(draft, identity) => {}
+        Observed::Unknown => {
+            return Step::blind(
+                Phase::Pending,
+                "The claims on its names could not be read; nothing is decided until they can be.",
+            );
+        }
+        Observed::Absent => {}
+        Observed::Present(holders) => {
+            let taken = wanted
+                .iter()
+                .filter_map(|key| Some((key, holders.get(key)?)))
+                .find(|(_, claim)| claim.app != draft.view.id);
+            if let Some((key, claim)) = planted!(ClaimsNotHeeded => None, else taken) {
+                return contest::enter(draft, accepted, key, claim)
+                    .unwrap_or_else(|| refuse(draft, identity, intake, key, claim));
             }
         }
     }

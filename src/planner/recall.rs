@@ -51,7 +51,9 @@ pub(super) fn recall(draft: &mut Draft<'_>) -> Option<Step> {
             "A service with its tag could not be looked at; nothing is decided until it can be.",
         ));
     }
-    let (deployment, source) = by_a_build.or_else(|| by_a_service(draft))?;
+    let Some((deployment, source)) = by_a_build.or_else(|| by_a_service(draft)) else {
+        return claim_what_is_there(draft);
+    };
     if draft.view.claims.is_unknown() {
         return Some(Step::blind(
             Phase::Pending,
@@ -230,6 +232,28 @@ fn take_over(draft: &mut Draft<'_>, deployment: Deployment, source: &str) -> Ste
         action: Some(Action::Adopt { take }),
         ..told(source)
     }
+}
+
+/// Takes the claims of what is deployed and holds none, since another app had them when it was recalled.
+fn claim_what_is_there(draft: &mut Draft<'_>) -> Option<Step> {
+    let deployed = draft.memory.deployment.as_ref()?;
+    let claims = draft.view.claims.present()?;
+    let identity = deployed.blueprint.identity.clone();
+    let take = identity.keys();
+    let anothers = |key| claims.get(key).is_some_and(|claim| claim.app != draft.view.id);
+    if draft.memory.holds_slot() || take.iter().any(anothers) {
+        return None;
+    }
+    draft.memory.holding = Some(Holding {
+        identity,
+        slot: true,
+        since: draft.now,
+    });
+    let message = "What another app held of its names and its slot is free by now, and is claimed.";
+    Some(Step {
+        action: Some(Action::Adopt { take }),
+        ..Step::wait(Phase::Pending, "Recalled", message, Requeue::Now).because("Recovery")
+    })
 }
 
 fn told(source: &str) -> Step {

@@ -250,7 +250,8 @@ async fn a_daemon_that_may_not_list_builds_is_not_ready_and_says_so() {
     })
     .await;
     lab.put("one", &wants("ann", "shop", "Running")).await;
-    lab.until_reason("one", "WaitingForListing").await;
+    let waits = |status: &Status| status.message.contains("have not been listed yet");
+    lab.until_status("one", "that it waits", waits).await;
     lab.sim.faults().clear();
     lab.until("one", Phase::Ready).await;
     assert_eq!(ready().await.status, 200);

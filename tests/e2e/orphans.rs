@@ -23,9 +23,9 @@ async fn listed(lab: &Lab) -> Value {
     get(&format!("{}/api/v1/orphans", lab.api())).await.json()
 }
 
-/// Id, state and owner of each orphan.
+/// Id, state and owner of each orphan; none before the first sweep, when there is no list.
 fn orphans(list: &Value) -> Vec<(&str, &str, &str)> {
-    let all = list["orphans"].as_array().unwrap().iter();
+    let all = list["orphans"].as_array().into_iter().flatten();
     all.map(|one| {
         let [id, state, user] = ["id", "state", "user"].map(|name| one[name].as_str().unwrap_or("-"));
         (id, state, user)

@@ -162,6 +162,10 @@ impl TestCloud {
         config.policy.scope = scenario.scope;
         config.policy.on_conflict = scenario.on_conflict;
         config.policy.timing.memory_retention = scenario.memory_retention;
+        if scenario.reaps {
+            config.policy.orphans.reap = true;
+            config.policy.orphans.reap_after = SignedDuration::from_mins(10);
+        }
         for entry in config.policy.catalogue.values_mut() {
             entry.gate = scenario.gate;
         }

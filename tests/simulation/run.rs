@@ -33,6 +33,8 @@ pub(crate) struct Outcome {
     pub(crate) calls: Vec<Operation>,
     /// How the world was in the end, a line for each thing that is there.
     pub(crate) end: Vec<String>,
+    /// How many builds passed their gate, by app.
+    pub(crate) passed: BTreeMap<String, usize>,
     /// What shows that something happened at all.
     pub(crate) tally: Tally,
 }
@@ -109,6 +111,7 @@ pub(crate) fn tell(scenario: Scenario, places: &[Place]) -> Outcome {
         hash: String::new(),
         calls: Vec::new(),
         end: Vec::new(),
+        passed: BTreeMap::new(),
         tally: Tally::default(),
     });
     outcome.wrong.extend(
@@ -473,7 +476,7 @@ impl Story {
                 self.tell_line("the state table is restored from its backup");
                 self.cloud
                     .restore(self.backup.clone().expect("it was backed up before"));
-                self.watch.state_lost(now);
+                self.watch.state_restored();
             }
             Event::OtherBinary => {
                 self.tell_line("every memory is as another binary would have written it");
@@ -581,7 +584,14 @@ impl Story {
     /// Puts the world's log, the story and the daemons' decisions into one, in the order of time.
     fn close(mut self) -> Outcome {
         let world = self.cloud.sim.world();
-        self.tally.builds = world.builds().len();
+        let builds = world.builds();
+        self.tally.builds = builds.len();
+        let mut passed = BTreeMap::new();
+        for build in builds.iter().filter(|build| build.gate_passed.is_some()) {
+            *passed
+                .entry(build.instance.clone().unwrap_or_default())
+                .or_default() += 1;
+        }
         let mut log = world.log();
         self.tally.calls = match self.cloud.weather() {
             Some(weather) => {
@@ -619,6 +629,7 @@ impl Story {
             hash,
             calls: self.calls,
             end: self.end,
+            passed,
             tally: self.tally,
         }
     }

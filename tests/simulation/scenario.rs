@@ -59,6 +59,8 @@ pub(crate) struct Scenario {
     pub(crate) ask_again: bool,
     /// Whether CodeBuild may forget builds that somebody still waits for.
     pub(crate) forgetful: bool,
+    /// Whether orphans are destroyed, ten minutes after they were found.
+    pub(crate) reaps: bool,
 }
 
 /// A daemon.
@@ -230,6 +232,7 @@ impl Scenario {
             },
             ask_again: dice.percent(50),
             forgetful: false,
+            reaps: false,
             replicas,
         };
         workload::draw(&mut scenario);

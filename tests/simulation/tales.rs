@@ -113,6 +113,7 @@ impl Tale {
             memory_retention: SignedDuration::from_hours(30 * 24),
             ask_again: false,
             forgetful: true,
+            reaps: false,
         }
     }
 

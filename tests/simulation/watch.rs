@@ -89,9 +89,15 @@ impl Watch {
         self.scaled_down.retain(|scaled| scaled.at != now);
     }
 
-    /// The state table was lost or went back in time: claims have to be taken anew.
+    /// The state table was lost: claims have to be taken anew.
     pub(crate) fn state_lost(&mut self, now: Timestamp) {
         self.recovers_until = Some(now + RECOVERY);
+    }
+
+    /// The state table went back in time: an app that has replaced another since cannot have the claim that the other
+    /// has by that table, until a person decides between them.
+    pub(crate) fn state_restored(&mut self) {
+        self.recovers_until = Some(Timestamp::MAX);
     }
 
     /// Looks at everything; what is wrong, each with the promise it breaks.
