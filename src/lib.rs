@@ -3,6 +3,7 @@
 //! A pass goes through four stages, each a module: [`inventory`] observes, [`planner`] decides,
 //! [`executor`] acts and [`recorder`] records. `ARCHITECTURE.md` has the code map and the invariants.
 
+pub mod adopt;
 pub mod api;
 pub mod client;
 pub mod clock;
