@@ -25,7 +25,7 @@ pub(super) fn rule(root: &mut Section<'_>, apps: &BTreeSet<String>) -> Option<ad
         host_name: tags.optional("host_name", &tag_key()),
     };
     if is_there {
-        if only.is_empty() && section.sound(&["where"]) {
+        if section.keys_of("where").is_empty() && section.sound(&["where"]) {
             let remedy = "name a tag that only the other tool's services have, for example where = { ManagedBy = \
                           \"old-tool\" }";
             section.missing("where", remedy);
