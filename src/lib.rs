@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod planted;
 
+pub mod adopt;
 pub mod api;
 pub mod client;
 pub mod clock;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use lamplighter::adopt::{Adopter, Only};
 use lamplighter::client::{self, ClientCommand, ClientOptions};
 use lamplighter::clock::{Clock as _, SystemClock};
 use lamplighter::cloud::dynamodb::{Found, TableReport, create_tables};
@@ -37,6 +38,8 @@ enum Command {
     /// Look after the tables
     #[command(subcommand)]
     Tables(TablesCommand),
+    /// Take over apps that another tool has deployed; without --apply, show what would be done
+    Adopt(Adopt),
     #[command(flatten)]
     Client(Verb),
 }
@@ -89,6 +92,20 @@ enum TablesCommand {
 }
 
 #[derive(clap::Args)]
+struct Adopt {
+    /// Do it; without, nothing is changed
+    #[arg(long)]
+    apply: bool,
+    #[command(flatten)]
+    only: Only,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = client::Format::Table)]
+    output: client::Format,
+    #[command(flatten)]
+    given: WithConfig,
+}
+
+#[derive(clap::Args)]
 struct WithConfig {
     /// The configuration file
     #[arg(short, long, env = "LAMPLIGHTER_CONFIG", value_name = "FILE")]
@@ -113,6 +130,7 @@ fn main() -> ExitCode {
             Command::Dev(options) => dev(options).await,
             Command::Config(ConfigCommand::Check(given)) => check(&given),
             Command::Tables(TablesCommand::Create(given)) => tables(&given).await,
+            Command::Adopt(asked) => adopt(&asked).await,
             Command::Client(Verb::Apps { command, options }) => {
                 ask(ClientCommand::Apps(command), &options).await
             }
@@ -195,6 +213,49 @@ fn table_line(report: &TableReport) -> String {
     };
     let notes: String = report.notes.iter().map(|note| format!("; {note}")).collect();
     format!("{} {what}{notes}\n", report.name)
+}
+
+async fn adopt(asked: &Adopt) -> ExitCode {
+    let config = match load(&asked.given) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let Some(rule) = &config.adopt else {
+        return misused("the configuration has no [adopt], so nothing may be taken over; see docs/adopt.md");
+    };
+    if let Some(known) = lamplighter::adopt::unknown_app(&asked.only, &config.policy) {
+        return misused(&format!("--app is not in the catalogue; {known}"));
+    }
+    let clients = serve::clients(&config, &Metrics::new(env!("CARGO_PKG_VERSION"))).await;
+    let adopter = Adopter {
+        edges: &serve::adoption(&clients, serve::tables(&config)),
+        rule,
+        policy: &config.policy,
+        clock: &SystemClock,
+        entropy: serve::entropy(),
+    };
+    let report = match adopter.run(&asked.only, asked.apply).await {
+        Ok(report) => report,
+        Err(error) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "lamplighter: {}; nothing was changed",
+                error.chain()
+            );
+            return ExitCode::from(FAILED);
+        }
+    };
+    let printed = lamplighter::adopt::print(&report, asked.output, &mut std::io::stdout().lock());
+    if printed.is_err() || report.has_failures() {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn misused(why: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "lamplighter: {why}");
+    ExitCode::from(WRONG_CONFIG)
 }
 
 async fn ask(command: ClientCommand, options: &ClientOptions) -> ExitCode {

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::adopt::Edges;
 use crate::api::{self, Access, ApiState};
 use crate::clock::Clock;
 use crate::cloud::Cloud;
@@ -21,6 +22,7 @@ use crate::cloud::probe::HttpProber;
 use crate::config::{self, Config};
 use crate::controller::{Controller, Parts, triggers};
 use crate::metrics::Metrics;
+use crate::model::name::Entropy;
 
 /// The two ports, bound before anything else starts, so that a port that is taken is found at once.
 pub struct Ports {
@@ -62,6 +64,27 @@ pub fn tables(config: &Config) -> Tables {
         state: config.tables.state.clone(),
         events: config.tables.events.clone(),
     }
+}
+
+/// What `lamplighter adopt` reaches over these clients.
+pub fn adoption(clients: &Clients, tables: Tables) -> Edges {
+    let store = Arc::new(DynamoDb::new(clients, tables));
+    let services = Arc::new(Ecs::new(clients));
+    Edges {
+        desired: store.clone(),
+        rows: store.clone(),
+        state: store,
+        services: services.clone(),
+        takeover: services,
+        routes: Arc::new(Elb::new(clients)),
+    }
+}
+
+/// Sixteen random bytes.
+pub fn entropy() -> Entropy {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&seed()[..16]);
+    Entropy(bytes)
 }
 
 /// Every edge, over these clients.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::output::shown;
+use super::paper::shown;
 use crate::api::dto::ProblemDocument;
 
 /// Why a verb was not carried out.

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::args::{ClientOptions, Token};
 use super::error::ClientError;
-use super::output::shown;
+use super::paper::shown;
 use crate::api::dto::ProblemDocument;
 
 const PATIENCE: Duration = Duration::from_secs(30);

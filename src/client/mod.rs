@@ -1,7 +1,8 @@
 //! The CLI's verbs, carried out over the HTTP API. Knows what goes over the wire (`api::dto`) and nothing
 //! else of the daemon: no table, no AWS.
 //!
-//! `args` is what people type, `http` asks, `apply` makes a row from what was given, `output` prints.
+//! `args` is what people type, `http` asks, `apply` makes a row from what was given, `output` prints on
+//! `paper`.
 
 use std::io::Write;
 
@@ -16,6 +17,7 @@ mod args;
 mod error;
 mod http;
 mod output;
+pub(crate) mod paper;
 
 pub use args::{Apply, AppsCommand, ClientCommand, ClientOptions, Format, Pause, Resume, Token};
 pub use error::ClientError;

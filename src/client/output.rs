@@ -3,12 +3,11 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Table, presets};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::Format;
 use super::error::ClientError;
+use super::paper::{json, or_dash, second, shown, table};
 use crate::api::dto::{
     App, AppList, Approval, ConditionKind, DeletionHold, EventList, Holds, OrphanList, Pause, Pauses, Status,
     Truth,
@@ -209,10 +208,7 @@ impl<'a> Printer<'a> {
     ) -> Printed {
         match self.format {
             Format::Table => people(self.out)?,
-            Format::Json => {
-                let text = serde_json::to_string_pretty(answer).map_err(io::Error::other)?;
-                writeln!(self.out, "{}", json_shown(&text))?;
-            }
+            Format::Json => json(self.out, answer)?,
         }
         self.out.flush()?;
         Ok(())
@@ -298,89 +294,4 @@ fn next_change(status: &Status) -> Option<String> {
     }
     let next = status.next_change.as_ref()?;
     Some(format!("{} at {} ({})", next.action, second(next.at), next.rule))
-}
-
-/// People read seconds.
-fn second(time: Timestamp) -> String {
-    time.round(jiff::Unit::Second).unwrap_or(time).to_string()
-}
-
-fn or_dash(text: Option<&str>) -> String {
-    match text {
-        None | Some("") => "-".to_owned(),
-        Some(text) => text.to_owned(),
-    }
-}
-
-fn table<const N: usize>(
-    out: &mut dyn Write,
-    header: Option<[&str; N]>,
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if let Some(header) = header {
-        table.set_header(header);
-    }
-    for row in rows {
-        table.add_row(row.map(|text| shown(&text)));
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    for line in table.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
-}
-
-/// Text that is safe on a terminal: control characters, and those that turn the direction of writing, are
-/// escaped.
-pub(super) fn shown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_unsafe(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// The same for written JSON, where such characters can only be inside strings; line breaks are its layout.
-fn json_shown(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c != '\n' && is_unsafe(c) {
-            let digits = u32::from(c);
-            out.extend(format!("\\u{digits:04x}").chars());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-fn is_unsafe(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_moves_a_cursor_is_printed() {
-        assert_eq!(
-            shown("a\u{1b}[2J\r\n\u{9b}x\u{202e}é"),
-            "a\\u{1b}[2J\\r\\n\\u{9b}x\\u{202e}é"
-        );
-        assert_eq!(
-            json_shown("{\n\"\u{9b}\u{7f}\u{202e}\"}"),
-            "{\n\"\\u009b\\u007f\\u202e\"}"
-        );
-    }
 }

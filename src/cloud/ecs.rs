@@ -20,14 +20,14 @@ use crate::model::name::{AppId, ClusterName, HostName, ResourceName};
 use crate::model::observed::{Observed, Rollout, Service, StoppedTask};
 
 /// AWS: the most services of one `DescribeServices`.
-const DESCRIBE_MAX: usize = 10;
+pub(super) const DESCRIBE_MAX: usize = 10;
 /// AWS: the largest page of `ListServices` and `ListTasks`; the default is ten.
 const PAGE_MAX: i32 = 100;
 
 /// [`Services`] over ECS.
 #[derive(Clone, Debug)]
 pub struct Ecs {
-    client: aws_sdk_ecs::Client,
+    pub(super) client: aws_sdk_ecs::Client,
 }
 
 impl Ecs {
@@ -187,7 +187,8 @@ impl Ecs {
     }
 }
 
-fn service(name: ResourceName, found: &sdk::Service) -> Observed<Service> {
+/// A service as the planner knows it. One of an unknown status is unknown.
+pub(super) fn service(name: ResourceName, found: &sdk::Service) -> Observed<Service> {
     let draining = match found.status() {
         Some("ACTIVE") => false,
         Some("DRAINING") => true,
@@ -208,7 +209,20 @@ fn service(name: ResourceName, found: &sdk::Service) -> Observed<Service> {
         deployments: u32::try_from(found.deployments().len()).unwrap_or(u32::MAX),
         instance_id: tag(INSTANCE_TAG).and_then(AppId::from_key),
         host_name: tag(HOST_TAG).and_then(|host| HostName::parse(host).ok()),
+        target_groups: target_groups(found),
     })
+}
+
+/// AWS: `…:targetgroup/NAME/ID`. A Classic Load Balancer has a name instead, and no target group.
+fn target_groups(found: &sdk::Service) -> Vec<String> {
+    let arns = found
+        .load_balancers()
+        .iter()
+        .filter_map(|balancer| balancer.target_group_arn());
+    let names = arns.filter_map(|arn| arn.split_once(":targetgroup/")?.1.split('/').next());
+    // A service may register several ports of its tasks with one group.
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    names.into_iter().collect()
 }
 
 /// The rollout of the newest deployment, which AWS calls PRIMARY.

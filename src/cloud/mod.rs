@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::model::adopt::ForeignService;
 use crate::model::blueprint::BuildRequest;
 use crate::model::claim::{Bid, Claim, ClaimKey};
 use crate::model::history::Event;
@@ -31,6 +32,7 @@ pub mod ecs;
 pub mod elb;
 mod pages;
 pub mod probe;
+mod takeover;
 mod text;
 
 /// The desired table: what the portal wants.
@@ -205,6 +207,30 @@ pub trait Services: Send + Sync {
     async fn delete(&self, cluster: &ClusterName, name: &ResourceName) -> Result<()>;
     /// The newest task of a service that stopped by itself, if ECS still knows one.
     async fn stopped_task(&self, cluster: &ClusterName, name: &ResourceName) -> Result<Option<StoppedTask>>;
+}
+
+/// What taking over an app of another tool needs of ECS beyond [`Services`]. The daemon has it not, and so need not
+/// be allowed to tag.
+#[async_trait]
+pub trait Takeover: Send + Sync {
+    /// Looks at services with all their tags, 10 in a call. Those that are gone are left out; all others are there,
+    /// or it is an error.
+    async fn look_whole(&self, cluster: &ClusterName, names: &[ResourceName]) -> Result<Vec<ForeignService>>;
+    /// Sets tags of a service; what other tags it has stays. Safe to repeat.
+    async fn tag(
+        &self,
+        cluster: &ClusterName,
+        name: &ResourceName,
+        tags: &[(&'static str, String)],
+    ) -> Result<()>;
+}
+
+/// What taking over an app needs of the desired table beyond [`DesiredStore`].
+#[async_trait]
+pub trait NewRows: Send + Sync {
+    /// Writes a row unless there is one, and says whether it did. `false` can be its own earlier attempt, whose
+    /// answer was lost.
+    async fn create_row(&self, row: &Row) -> Result<bool>;
 }
 
 /// Load balancing.

@@ -1,6 +1,7 @@
 //! Reads the value of one key by its rule, or by its type and range. A mistake is noted and the default, or
 //! nothing, takes its place, so that the rest of the file is read too. Never looks at a second key.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -154,6 +155,39 @@ impl<'a> Section<'a> {
             }
             Given::Nothing | Given::Outside(..) => default,
         }
+    }
+
+    /// Text under names that are free; what is wrong in it is noted and left out.
+    pub(super) fn free(
+        &mut self,
+        key: &'static str,
+        names: &Rule<String>,
+        values: &Rule<String>,
+    ) -> BTreeMap<String, String> {
+        let inner = self.section(key);
+        let known = KnownKey {
+            takes: values.takes.clone(),
+            absent: Absent::Refused,
+        };
+        let pattern = join(&inner.pattern, "NAME");
+        self.book.keys.borrow_mut().insert(pattern, known);
+        let mut out = BTreeMap::new();
+        for (name, value) in inner.table.into_iter().flatten() {
+            let path = inner.join(name.get_ref());
+            if let Err(mut wrong) = names.parse(name.get_ref()) {
+                wrong.problem = format!("its name {} {}", quoted(name.get_ref()), wrong.problem);
+                self.book.note(&Spot::Span(name.span()), path.clone(), wrong);
+            }
+            let spot = Spot::Span(value.span());
+            match value.get_ref() {
+                DeValue::String(text) => {
+                    let text = self.judge(path, &spot, text, values);
+                    out.extend(text.map(|text| (name.get_ref().to_string(), text)));
+                }
+                other => self.wrong_type(path, &spot, other, &values.takes),
+            }
+        }
+        out
     }
 
     /// A list of text, empty when absent; what is wrong in it is noted and left out.

@@ -4,6 +4,7 @@
 //! Nothing here talks to AWS, reads a clock or starts anything. Start with `types` for what comes out, then
 //! `settings`, `policy` and `catalogue` for what goes in; `docs/configuration.md` is the reference.
 
+mod adopt;
 mod book;
 mod catalogue;
 mod field;

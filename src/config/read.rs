@@ -12,7 +12,7 @@ use super::rule::{Wrong, nearest};
 use super::section::Section;
 use super::source::Source;
 use super::types::Config;
-use super::{Place, catalogue, policy, settings};
+use super::{Place, adopt, catalogue, policy, settings};
 use crate::model::policy::Policy;
 
 /// Reads `text`, which `file` holds.
@@ -52,8 +52,10 @@ fn all(mut root: Section<'_>) -> Config {
     let build_env = policy::build_env(root);
     let (schedules, names) = policy::schedules(root);
     let catalogue = catalogue::apps(root, &names, &build_env);
+    let adopt = adopt::rule(root, &adopt::names(&catalogue, root));
     root.finish();
     Config {
+        adopt,
         policy: Policy {
             catalogue,
             schedules,

@@ -87,6 +87,15 @@ impl<'a> Section<'a> {
         out
     }
 
+    /// The names that the table `key` has, as they are written.
+    pub(super) fn keys_of(&self, key: &str) -> Vec<String> {
+        let value = self.entry(key).map(|(_, value)| value.get_ref());
+        match value {
+            Some(DeValue::Table(table)) => table.iter().map(|(name, _)| name.get_ref().to_string()).collect(),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
     /// The tables of the list `key`.
     pub(super) fn list(&mut self, key: &'static str) -> Vec<Section<'a>> {
         self.asked.insert(key);

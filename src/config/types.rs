@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::model::adopt::Rule;
 use crate::model::policy::Policy;
 
 /// Everything an operator decides.
@@ -31,6 +32,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// What is logged.
     pub log: LogConfig,
+    /// What `lamplighter adopt` takes over; nothing without it.
+    pub adopt: Option<Rule>,
 }
 
 /// Which AWS. What is absent here comes from where every AWS SDK looks: environment, profile, metadata.

@@ -150,6 +150,11 @@ impl Identity {
         })
     }
 
+    /// Whether its resources have another name than we would have given them: another tool has made them.
+    pub fn is_named_by_another(&self) -> bool {
+        self.resource_name != ResourceName::for_host(&self.host_name)
+    }
+
     /// Every claim it stands for.
     pub fn keys(&self) -> Vec<ClaimKey> {
         let mut keys = self.name_keys().to_vec();

@@ -4,6 +4,7 @@
 //! `observed` (what is there), `memory` (what we know we did), `policy` (what the operator allows) and
 //! `status` (what we tell people), in that order.
 
+pub mod adopt;
 pub mod backoff;
 pub mod blueprint;
 pub mod claim;

@@ -198,6 +198,19 @@ pub struct Service {
     pub instance_id: Option<AppId>,
     /// The tag that keeps the whole host name.
     pub host_name: Option<HostName>,
+    /// Names of the target groups that its tasks are registered with.
+    pub target_groups: Vec<String>,
+}
+
+impl Service {
+    /// The one target group that tells whether traffic reaches it. Of several none does: which of them matters
+    /// can't be told.
+    pub fn target_group(&self) -> Option<&str> {
+        match self.target_groups.as_slice() {
+            [one] => Some(one),
+            [] | [_, _, ..] => None,
+        }
+    }
 }
 
 /// AWS's `rolloutState` of the primary deployment.

@@ -338,6 +338,30 @@ pub(super) fn blueprint_of_service(draft: &Draft<'_>, service: &Service) -> Opti
     Some(blueprint(draft, identity, entry, &row.parameters, values))
 }
 
+/// A blueprint with the target group that the app has. Where another tool has named the service, it has named the
+/// target group too: what is remembered counts, else what the service shows, and what neither tells is not looked
+/// for, since a group that is looked for under a wrong name would be mended by a build.
+pub(super) fn with_its_route(draft: &Draft<'_>, made: Blueprint) -> Blueprint {
+    let identity = &made.identity;
+    if made.target_group.is_none() || !identity.is_named_by_another() {
+        return made;
+    }
+    let deployed = draft.memory.deployment.as_ref();
+    let remembered = deployed
+        .map(|deployed| &deployed.blueprint)
+        .filter(|blueprint| blueprint.service() == made.service())
+        .map(|blueprint| blueprint.target_group.clone());
+    let shown = || {
+        let service = draft.view.service.present();
+        let service = service.filter(|service| service.name == *made.service())?;
+        Some(service.target_group().map(str::to_owned))
+    };
+    match remembered.or_else(shown) {
+        Some(target_group) => Blueprint { target_group, ..made },
+        None => made,
+    }
+}
+
 /// Makes up another host name for a spec whose made-up one turned out to be somebody's.
 pub(super) fn rename(draft: &mut Draft<'_>) {
     let Some(accepted) = &draft.memory.accepted else {
@@ -373,7 +397,10 @@ fn blueprint(
     // deployment, and does not rebuild a whole fleet at once.
     let spec_hash = digest(&(&identity.user, &identity.app, &identity.host_name, given));
     let environment = environment(draft.policy, draft, &identity, &spec_hash, values);
-    frozen(entry, draft.policy, identity, spec_hash, environment)
+    with_its_route(
+        draft,
+        frozen(entry, draft.policy, identity, spec_hash, environment),
+    )
 }
 
 /// A deployment by a catalogue entry, with everything that a build is told.

@@ -4,6 +4,7 @@
 //! the first that has something to do ends the pass. Read `plan.rs` for what goes in and comes out, then
 //! the steps in the order in which they are called.
 
+pub mod adopt;
 mod build;
 mod contest;
 mod desire;

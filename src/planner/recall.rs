@@ -186,13 +186,8 @@ fn blueprint_of(draft: &Draft<'_>, listed: &ListedBuild) -> Option<Blueprint> {
     environment.remove(&names.action);
     environment.remove(OPERATION_ID_VARIABLE);
     environment.insert(STATE_TABLE_VARIABLE.to_owned(), draft.policy.state_table.clone());
-    Some(intake::frozen(
-        entry,
-        draft.policy,
-        identity,
-        spec_hash,
-        environment,
-    ))
+    let made = intake::frozen(entry, draft.policy, identity, spec_hash, environment);
+    Some(intake::with_its_route(draft, made))
 }
 
 /// Remembers a deployment that is there, and takes its claims; what another app holds stays that app's.

@@ -21,6 +21,9 @@ pub(super) fn keep(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
         draft.memory.route_lost_since = None;
         return None;
     }
+    if let Some(step) = moved(draft) {
+        return Some(step);
+    }
     // AWS: tasks run and counts look fine while no load balancer uses the target group.
     draft.memory.ready_since = None;
     let timing = &draft.policy.timing;
@@ -43,4 +46,19 @@ pub(super) fn keep(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
         wish,
         "Its target group is missing or attached to no load balancer",
     ))
+}
+
+/// What another tool has named has its target group by the word of its service, and a build of the same module may
+/// have given it another one.
+fn moved(draft: &mut Draft<'_>) -> Option<Step> {
+    let shown = draft.view.service.present()?.target_group()?.to_owned();
+    let deployed = &mut draft.memory.deployment.as_mut()?.blueprint;
+    if !deployed.identity.is_named_by_another() || deployed.target_group.as_ref() == Some(&shown) {
+        return None;
+    }
+    deployed.target_group = Some(shown);
+    draft.memory.ready_since = None;
+    draft.memory.route_lost_since = None;
+    let message = "Its service has another target group by now, which is looked at next.";
+    Some(Step::wait(Phase::Starting, "RouteLost", message, Requeue::Now))
 }

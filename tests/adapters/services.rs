@@ -87,6 +87,7 @@ async fn a_service_comes_up_is_scaled_and_goes() {
         deployments: 1,
         instance_id: Some(crate::support::id("a1")),
         host_name: Some(HostName::parse("a1.example.com").unwrap()),
+        target_groups: Vec::new(),
     };
     assert_eq!(fresh, expected);
     tokio::time::sleep(Duration::from_mins(5)).await;

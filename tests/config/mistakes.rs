@@ -58,7 +58,7 @@ fn unknown_keys_say_what_was_meant_or_where_they_belong() {
         ),
         (
             "colour = 1",
-            "1:1 colour: is not a key that is known here = use one of the tables admission, api, apps, aws, build_env, \
+            "1:1 colour: is not a key that is known here = use one of the tables admission, adopt, api, apps, aws, build_env, \
              daemon, intervals, log, orphans, policy, schedules, tables",
         ),
         (
@@ -829,6 +829,90 @@ fn words_and_log_directives_are_known_ones() {
         (
             "[log]\nfilter = \"\"",
             "2:10 log.filter: \"\" is empty = write for example \"info\" or \"info,lamplighter=debug\"",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_adopted_is_told_by_one_thing_each() {
+    let adopt = |more: &str| format!("{}[adopt]\nwhere = {{ By = \"old\" }}\n{more}\n", app(""));
+    let told = "tags = { user = \"Owner\", app = \"App\", host_name = \"Host\" }";
+    let whole = "name = \"{app}-{user}\"\nhost_name = \"{name}.{domain}\"";
+    let fixed = "app = \"shop\"\nhost_name = \"{id}.{domain}\"\ntags = { id = \"Id\", user = \"Owner\" }";
+    for good in [told, whole, fixed] {
+        accept(&[&adopt(good)]);
+    }
+    let owner = "host_name = \"{id}.{domain}\"\ntags = { user = \"Owner\" }";
+    for (more, expected) in [
+        (
+            "name = \"{app}\"\nhost_name = \"{id}.{domain}\"",
+            "6:2 adopt.tags.user: is missing = name the tag that holds the owner, or use {user} in adopt.name",
+        ),
+        (
+            "host_name = \"{id}.{domain}\"\ntags = { user = \"Owner\" }",
+            "9:1 adopt.tags.app: is missing = name the tag that holds the app, use {app} in adopt.name, or give adopt.app",
+        ),
+        (
+            "tags = { user = \"Owner\", app = \"App\" }",
+            "8:1 adopt.tags.host_name: is missing = name the tag that holds the host name, or give adopt.host_name, for \
+             example \"{name}.{domain}\"",
+        ),
+        (
+            &format!("name = \"{{user}}-{{app}}\"\n{owner}\n"),
+            "10:17 adopt.tags.user: is told by {user} in adopt.name too = keep one of the two",
+        ),
+        (
+            &format!("{told}\nhost_name = \"{{id}}\""),
+            "9:13 adopt.host_name: stands beside adopt.tags.host_name = keep one of the two",
+        ),
+        (
+            &format!("{told}\napp = \"shop\""),
+            "9:7 adopt.app: stands beside a tag or a part of adopt.name that tells the app = keep one of them",
+        ),
+        (
+            &format!("app = \"shpo\"\n{owner}"),
+            "8:7 adopt.app: \"shpo\" is not in the catalogue = did you mean \"shop\"?",
+        ),
+        (
+            &format!("{told}\nname = \"{{id}}{{user}}\""),
+            "9:8 adopt.name: \"{id}{user}\" has nothing between {user} and what stands before it = write for example \
+             \"{app}-{user}\"",
+        ),
+        (
+            &fixed.replace("{id}.", ""),
+            "9:13 adopt.host_name: \"{domain}\" is the same for every service = write for example \"{name}.{domain}\"",
+        ),
+        (
+            &format!("{told}\nwere = 1"),
+            "9:1 adopt.were: is not a key that is known here = did you mean where?",
+        ),
+        (
+            &told.replace("Owner", ""),
+            "8:17 adopt.tags.user: \"\" is not the key of a tag = give 1 to 128 characters, as AWS allows",
+        ),
+    ] {
+        check(&[(&adopt(more), expected)]);
+    }
+    let only = |only: &str| format!("{}[adopt]\n{told}\n{only}\n", app(""));
+    check(&[
+        (
+            &only(""),
+            "6:2 adopt.where: is missing = name a tag that only the other tool's services have, for example where = { \
+             ManagedBy = \"old-tool\" }",
+        ),
+        (
+            &only("where = {}"),
+            "8:9 adopt.where: is missing = name a tag that only the other tool's services have, for example where = { \
+             ManagedBy = \"old-tool\" }",
+        ),
+        (
+            &only("where = { By = 1 }"),
+            "8:16 adopt.where.By: is a whole number, not the value of a tag, at most 256 characters = give the value of a \
+             tag, at most 256 characters",
+        ),
+        (
+            &only("where = { \"\" = \"x\" }"),
+            "8:11 adopt.where.\"\": its name \"\" is not the key of a tag = give 1 to 128 characters, as AWS allows",
         ),
     ]);
 }

@@ -17,6 +17,10 @@ fn keys_of(text: &str) -> BTreeMap<String, String> {
         let key = bare.split_once(" = ").map(|(key, _)| key);
         if line.starts_with('[') {
             table = pattern(line.trim_matches(['[', ']']));
+        } else if let (Some(_), "adopt.where") = (key, table.as_str()) {
+            // These names are free.
+            keys.insert(format!("{table}.NAME"), comment.clone());
+            comment.clear();
         } else if let Some(key) = key.filter(|key| {
             key.bytes()
                 .all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b))

@@ -8,6 +8,7 @@
     reason = "tests on real time"
 )]
 
+mod adopt;
 mod api;
 mod conflict;
 mod cost;

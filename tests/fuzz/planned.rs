@@ -315,6 +315,7 @@ impl Sight {
                 deployments: 1,
                 instance_id: (other != 6).then(|| id.clone()),
                 host_name: None,
+                target_groups: Vec::new(),
             }),
         }
     }

@@ -137,6 +137,7 @@ impl Services for Aws {
                 deployments: 1,
                 instance_id: Some(self.owner.clone()),
                 host_name: None,
+                target_groups: Vec::new(),
             }))
         };
         names.iter().map(|name| (name.clone(), look(name))).collect()

@@ -2,7 +2,9 @@
 //! walks through a tiny world, and the boundaries of schedules against a clock on the wall.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod adopt;
 mod boundaries;
+mod catalogue;
 mod checks;
 #[cfg(feature = "planted")]
 mod planted;

@@ -6,23 +6,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::blueprint::{BuildKind, BuildRequest};
-use lamplighter::model::claim::{Claim, ClaimKey, OnConflict, Scope};
+use lamplighter::model::claim::{Claim, ClaimKey, OnConflict};
 use lamplighter::model::memory::Memory;
-use lamplighter::model::name::{AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId};
-use lamplighter::model::name::{ProjectName, ResourceName};
+use lamplighter::model::name::ResourceName;
+use lamplighter::model::name::{AppId, BuildId, ClusterName, Entropy, HostName, OperationId};
 use lamplighter::model::observed::{
     Build, BuildFailure, BuildState, Gate, ListedBuild, Listing, Observed, Probe, Rival, Rollout, Service,
     StoppedTask, TagLook, TaggedService, TargetGroup, Targets, Traces,
 };
 use lamplighter::model::pause::{Pause, Paused};
-use lamplighter::model::policy::{
-    Admission, BuildEnv, CatalogueEntry, Deletions, OPERATION_ID_VARIABLE, Orphans, ParameterRule, Policy,
-    TOKEN_LIFE, Template, Timing,
-};
+use lamplighter::model::policy::{Admission, Deletions, OPERATION_ID_VARIABLE, Policy, TOKEN_LIFE};
 use lamplighter::model::row::{RawValue, Row};
-use lamplighter::model::schedule::{Cron, CurfewAction, Schedule};
 use lamplighter::planner::{self, Action, AppView, Decision, Plan, Requeue};
 
+use crate::catalogue::policy;
 use crate::checks;
 
 /// How long passes that follow up at once, glances and sweeps are apart.
@@ -161,6 +158,7 @@ pub(crate) struct SimService {
     pub(crate) steady_at: Timestamp,
     pub(crate) drained_at: Option<Timestamp>,
     pub(crate) rollout_failed: Option<String>,
+    pub(crate) target_groups: Vec<String>,
 }
 
 /// What one pass saw, decided and led to.
@@ -386,8 +384,10 @@ impl World {
     fn finish(&mut self, n: usize) {
         let SimBuild { request, script, .. } = self.builds[n].clone();
         let text = |name: &str| request.environment[name].clone();
-        let name = ResourceName::for_host(&HostName::parse(&text("HOST_NAME")).unwrap());
-        assert_eq!(name.to_string(), text("RESOURCE_NAME"));
+        let name = ResourceName::existing(&text("RESOURCE_NAME")).unwrap();
+        let made = ResourceName::for_host(&HostName::parse(&text("HOST_NAME")).unwrap());
+        // What another tool has made keeps its name.
+        assert!(name == made || self.services.contains_key(&name), "{name}");
         let applies = text("ACTION") == "apply";
         match script {
             Script::Hangs => return,
@@ -412,6 +412,7 @@ impl World {
             let owner = AppId::from_key(text("INSTANCE_ID")).unwrap();
             let steady_at = self.real.checked_add(STEADY).unwrap();
             // Modules ignore changes of the desired count, as the documentation asks of them.
+            let group = (text("APP") != "plain").then(|| format!("tg-{name}"));
             self.services.entry(name.clone()).or_insert(SimService {
                 owner,
                 host: HostName::parse(&text("HOST_NAME")).ok(),
@@ -419,13 +420,16 @@ impl World {
                 steady_at,
                 drained_at: None,
                 rollout_failed: None,
+                target_groups: group.clone().into_iter().collect(),
             });
-            if text("APP") != "plain" {
-                self.groups.insert(format!("tg-{name}"), true);
+            if let Some(group) = group {
+                self.groups.insert(group, true);
             }
         } else {
             if let Some(service) = self.services.get_mut(&name) {
                 service.drained_at = Some(self.real.checked_add(DRAIN).unwrap());
+                self.groups
+                    .retain(|group, _| !service.target_groups.contains(group));
             }
             self.groups.remove(&format!("tg-{name}"));
         }
@@ -646,6 +650,7 @@ impl World {
                 deployments: 1,
                 instance_id: Some(service.owner.clone()),
                 host_name: service.host.clone(),
+                target_groups: service.target_groups.clone(),
             }
         });
         seen.into()
@@ -928,74 +933,4 @@ fn failed(status: &str, phase: &str, context: &str) -> BuildState {
 pub(crate) fn read_row(id: &AppId, json: &serde_json::Value) -> Row {
     let raw: BTreeMap<String, RawValue> = serde_json::from_value(json.clone()).unwrap();
     Row::read(id.clone(), raw)
-}
-
-/// Four apps: `shop` ends its day at 19:00 in Berlin, `night` is suspended then, `plain` has neither
-/// schedule nor target group, `brief` lives for a day at most.
-pub(crate) fn policy() -> Policy {
-    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
-    let schedule = |name: &str, action| Schedule {
-        name: name.to_owned(),
-        time_zone: zone.clone(),
-        teardown: Cron::parse("0 19 * * *").unwrap(),
-        action,
-    };
-    let schedules = [
-        schedule("office", CurfewAction::Destroy),
-        schedule("nap", CurfewAction::Suspend),
-    ];
-    let rule = |one_of: &[&str], required, default: Option<&str>| ParameterRule {
-        max_bytes: 10,
-        one_of: one_of.iter().map(|text| (*text).to_owned()).collect(),
-        required,
-        default: default.map(str::to_owned),
-    };
-    let entry = |name: &str, schedule: Option<&str>| CatalogueEntry {
-        name: AppName::new(name),
-        deploy_project: ProjectName::new("builder"),
-        destroy_project: ProjectName::new("builder"),
-        cluster: ClusterName::new("apps"),
-        domain: "example.com".to_owned(),
-        url: Template::parse("https://{host_name}/").unwrap(),
-        health_path: "/healthz".to_owned(),
-        target_group: (name != "plain").then(|| Template::parse("tg-{resource_name}").unwrap()),
-        parameters: BTreeMap::from([
-            ("SIZE".to_owned(), rule(&["small", "large"], false, Some("small"))),
-            ("NOTE".to_owned(), rule(&[], false, None)),
-        ]),
-        build_timeout_minutes: 60,
-        queue_timeout_minutes: 30,
-        tasks: 2,
-        schedule: schedule.map(str::to_owned),
-        gate: true,
-        max_lifetime: (name == "brief").then_some(SignedDuration::from_hours(24)),
-    };
-    let mut strict = entry("strict", None);
-    strict.parameters.insert("KEY".to_owned(), rule(&[], true, None));
-    let entries = [
-        entry("shop", Some("office")),
-        entry("night", Some("nap")),
-        entry("plain", None),
-        entry("brief", Some("nap")),
-        strict,
-    ];
-    Policy {
-        catalogue: entries
-            .into_iter()
-            .map(|entry| (entry.name.clone(), entry))
-            .collect(),
-        schedules: schedules.into_iter().map(|s| (s.name.clone(), s)).collect(),
-        scope: Scope::User,
-        on_conflict: OnConflict::Refuse,
-        keep_max: SignedDuration::from_hours(72),
-        timing: Timing::DEFAULT,
-        max_attempts: 3,
-        force_delete_after: 0,
-        orphans: Orphans {
-            reap: true,
-            ..Orphans::DEFAULT
-        },
-        build_env: BuildEnv::default(),
-        state_table: "lamplighter-state".to_owned(),
-    }
 }

@@ -574,6 +574,7 @@ fn service_of(name: &ResourceName, found: Option<&ServiceView>) -> Observed<Serv
         deployments: u32::try_from(found.deployments).unwrap(),
         instance_id: found.instance.as_deref().and_then(AppId::from_key),
         host_name: found.host.as_deref().and_then(|host| HostName::parse(host).ok()),
+        target_groups: Vec::new(),
     })
 }
 

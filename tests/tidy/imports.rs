@@ -17,7 +17,7 @@ macro_rules! with {
     };
 }
 
-const TABLE: [Rule; 13] = [
+const TABLE: [Rule; 14] = [
     // A macro, and with the feature of its name a list. Whoever plants a bug names only the macro.
     Rule {
         module: "planted",
@@ -94,6 +94,20 @@ const TABLE: [Rule; 13] = [
             "cloud::WriteError",
             "controller::handle",
             "metrics"
+        ),
+    },
+    // A verb of its own: it asks the planner, and writes as the daemon writes. Of the executor it names what a
+    // record is told about an action, and it prints as the other verbs do.
+    Rule {
+        module: "adopt",
+        may: with!(
+            "client::Format",
+            "client::paper",
+            "clock",
+            "cloud",
+            "executor::Outcome",
+            "planner::adopt",
+            "recorder"
         ),
     },
     // The CLI is a client of the HTTP API and could live in another repository.

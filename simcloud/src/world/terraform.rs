@@ -202,8 +202,20 @@ impl Sim {
             Some(ServiceStatus::Draining) => return Progress::Wait,
             Some(ServiceStatus::Inactive) | None => {}
         }
-        if self.state.target_groups.remove(name).is_some() {
-            self.ledger.note(at, &format!("target group {name} is gone"));
+        // Its state knows what belongs to the service, by whatever name.
+        let used: Vec<String> = self
+            .state
+            .services
+            .get(key)
+            .into_iter()
+            .flat_map(|service| &service.load_balancers)
+            .filter_map(|balancer| self.group_by_arn(&balancer.target_group_arn))
+            .map(|group| group.name.clone())
+            .collect();
+        for name in used.iter().map(String::as_str).chain([name]) {
+            if self.state.target_groups.remove(name).is_some() {
+                self.ledger.note(at, &format!("target group {name} is gone"));
+            }
         }
         Progress::Done
     }

@@ -325,6 +325,42 @@ async fn two_live_services_of_one_host_are_a_violation() {
     assert!(violations[0].contains("live at once"), "{violations:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn new_tags_come_to_those_that_a_service_has() {
+    let sim = running().await;
+    let tag = async |arn: &str, tags: &[(String, String)]| {
+        let tags = tags.iter().map(|(key, value)| {
+            let tag = aws_sdk_ecs::types::Tag::builder();
+            tag.key(key).value(value).build()
+        });
+        let call = sim.aws.ecs.tag_resource().resource_arn(arn);
+        let answer = call.set_tags(Some(tags.collect())).send().await;
+        answer.map_err(|error| error.code().unwrap_or_default().to_owned())
+    };
+    let one = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
+    let arn = simcloud_arn(NAME);
+    let before = sim.cloud.world().service(CLUSTER, NAME).unwrap();
+    for _ in 0..2 {
+        tag(&arn, &one("Owner", "ann")).await.unwrap();
+    }
+    tag(&arn, &one("Owner", "bob")).await.unwrap();
+    let after = sim.cloud.world().service(CLUSTER, NAME).unwrap();
+    let mut expected = before.tags.clone();
+    expected.insert("Owner".to_owned(), "bob".to_owned());
+    assert_eq!(after.tags, expected);
+    assert_eq!(after.deployments, before.deployments, "nothing is rolled out");
+
+    let invalid = Err("InvalidParameterException".to_owned());
+    let refused = async |arn: &str, tags: &[(String, String)]| tag(arn, tags).await.map(drop);
+    assert_eq!(refused(&arn, &one("aws:x", "y")).await, invalid, "AWS's own");
+    assert_eq!(refused(&arn, &one("x", &"y".repeat(257))).await, invalid);
+    let many: Vec<_> = (0..48).map(|n| (format!("t{n}"), String::new())).collect();
+    assert_eq!(refused(&arn, &many).await, invalid, "51 in all");
+    assert_eq!(sim.cloud.world().service(CLUSTER, NAME).unwrap().tags, expected);
+    let missing = refused(&simcloud_arn("none"), &one("x", "y")).await;
+    assert_eq!(missing, Err("ResourceNotFoundException".to_owned()));
+}
+
 fn simcloud_arn(name: &str) -> String {
     format!("arn:aws:ecs:eu-west-1:123456789012:service/{CLUSTER}/{name}")
 }

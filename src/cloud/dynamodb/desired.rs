@@ -1,11 +1,12 @@
 //! The desired table: rows come and go whole.
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::DynamoDb;
 use super::item::{self, Item};
-use crate::cloud::{DesiredStore, Result, Rows, aws, pages};
+use crate::cloud::{DesiredStore, NewRows, Result, Rows, aws, pages};
 use crate::model::name::AppId;
 use crate::model::row::{ATTRIBUTES, Row};
 
@@ -78,6 +79,26 @@ impl DesiredStore for DynamoDb {
             .await
             .map_err(|e| aws::map("dynamodb.DeleteItem", e))?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl NewRows for DynamoDb {
+    async fn create_row(&self, row: &Row) -> Result<bool> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.desired)
+            .set_item(Some(item::of_row(row)))
+            .condition_expression("attribute_not_exists(#id)")
+            .expression_attribute_names("#id", "id");
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                Some(_) | None => Err(aws::map("dynamodb.PutItem", error)),
+            },
+        }
     }
 }
 

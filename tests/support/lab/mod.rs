@@ -257,6 +257,11 @@ impl Lab {
         });
     }
 
+    /// Clients of its AWS, for whatever is not a daemon.
+    pub async fn clients(&self) -> Clients {
+        clients(&self.url, Arc::new(Unobserved)).await
+    }
+
     /// Stops every daemon cleanly.
     pub async fn stop(&self) {
         let daemons: Vec<Daemon> = self.daemons.lock().unwrap().drain(..).collect();
