@@ -124,6 +124,25 @@ async fn a_service_comes_up_is_scaled_and_goes() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_service_with_tasks_is_deleted_and_deleting_it_again_is_no_error() {
+    let world = world().await;
+    let shop = name(1);
+    let delete = async || world.cloud.services.delete(&cluster(), &shop).await;
+    delete().await.unwrap();
+    create(&world, &shop, 2).await;
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(present(&world, &shop).await.running_count, 2);
+    delete().await.unwrap();
+    assert!(present(&world, &shop).await.draining);
+    delete().await.unwrap();
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert!(look(&world.cloud, &shop).await.is_absent());
+    delete().await.unwrap();
+    let elsewhere = ClusterName::new("no-such-cluster");
+    world.cloud.services.delete(&elsewhere, &shop).await.unwrap();
+}
+
 async fn many() -> (World, Vec<ResourceName>) {
     let world = world().await;
     let names: Vec<ResourceName> = (0..150).map(name).collect();

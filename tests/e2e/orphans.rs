@@ -111,7 +111,7 @@ async fn an_orphan_that_gets_a_row_is_an_app_again_and_a_service_nobody_knows_is
     .await;
     lab.until("one", Phase::Ready).await;
     assert_eq!(lab.status("one").await.resource_name, Some(service));
-    assert_eq!(lab.builds("one"), [], "nothing was built");
+    assert_eq!(lab.builds("one").len(), 1, "nothing was built again");
     assert_eq!(orphans(&listed(&lab).await), []);
     lab.assert_sound();
     lab.stop().await;

@@ -77,6 +77,9 @@ fn judge(loss: &Loss, outcome: &Outcome, calm: &Outcome) -> Option<String> {
     if let Some(wrong) = outcome.wrong.iter().find(|wrong| !undecided(wrong)) {
         return Some(wrong.clone());
     }
+    if !outcome.wrong.is_empty() {
+        return None;
+    }
     // Where slots change hands, and owners too, there are several right ways to go on.
     let name = tales::all()[loss.tale].name;
     if name == "user-renamed-and-back" || name.starts_with("replace") {
