@@ -5,7 +5,7 @@ use super::plan::{Action, AppView, Plan};
 use crate::model::blueprint::BuildKind;
 use crate::model::claim::{Bid, ClaimKey};
 use crate::model::memory::{Ending, Memory, Operation};
-use crate::model::name::AppId;
+use crate::model::name::{AppId, ResourceName};
 use crate::model::observed::{Build, BuildState, Gate, Observed};
 use crate::model::policy::{Deletions, TOKEN_LIFE};
 use crate::model::schedule::later;
@@ -174,17 +174,7 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
             let may = *tasks == 0 || view.row.present().is_some();
             rule(may, "nothing is scaled up for a row that is gone");
         }
-        Some(Action::DeleteService { service, .. }) => {
-            let seen = view.service.present();
-            rule(
-                unsettled.is_none() && old.leftover.is_some(),
-                "only what survived a destroy is deleted",
-            );
-            rule(
-                seen.is_some_and(|seen| seen.name == *service && seen.instance_id.as_ref() == Some(&view.id)),
-                "only a service that is seen to be the app's is deleted",
-            );
-        }
+        Some(Action::DeleteService { service, .. }) => check_deletion(view, plan, old, service, rule),
         Some(Action::CloseGate { operation }) => {
             rule(
                 unsettled.is_some_and(|old| old.id == *operation && old.gate),
@@ -213,6 +203,21 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
         }
         None => {}
     }
+}
+
+/// Only a leftover is deleted, and only the app's own.
+fn check_deletion(
+    view: &AppView,
+    plan: &Plan,
+    old: &Memory,
+    service: &ResourceName,
+    rule: &mut impl FnMut(bool, &str),
+) {
+    let leftover = plan.memory.leftover.is_some() && old.in_flight().is_none();
+    rule(leftover, "only what survived a destroy is deleted");
+    let seen = view.service.present();
+    let ours = seen.is_some_and(|seen| seen.name == *service && seen.instance_id.as_ref() == Some(&view.id));
+    rule(ours, "only a service that is seen to be the app's is deleted");
 }
 
 /// A bid is newer than the request of whoever has the slot, and says what its app asks for now.

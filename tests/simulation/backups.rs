@@ -120,7 +120,7 @@ fn what_matters(end: &[String]) -> Vec<String> {
         let owner = line.rsplit(" of ").next().unwrap_or_default();
         !(line.contains('#') && over.iter().any(|id| id == owner))
     };
-    let lives = |line: &&String| !words(line).get(1).is_some_and(|phase| phase == "Destroyed");
+    let lives = |line: &&String| words(line).get(1).is_none_or(|phase| phase != "Destroyed");
     end.iter()
         .filter(nobodys)
         .filter(lives)

@@ -111,7 +111,7 @@ pub(crate) fn acted_while_paused(scenario: &Scenario, cloud: &TestCloud) -> Vec<
         _ => None,
     });
     let slack = scenario.skew() + SignedDuration::from_mins(10) + freezes.max().unwrap_or_default();
-    let pauses: Vec<(Timestamp, Timestamp, Option<&str>)> = pauses(scenario)
+    let all: Vec<(Timestamp, Timestamp, Option<&str>)> = pauses(scenario)
         .map(|(from, until, id)| (from + slack, until - slack, id))
         .collect();
     let mut wrong = Vec::new();
@@ -123,7 +123,7 @@ pub(crate) fn acted_while_paused(scenario: &Scenario, cloud: &TestCloud) -> Vec<
         let mut words = rest.split(" | ");
         let app = words.next().unwrap().split_once(' ').unwrap().1;
         let reason = words.nth(1).unwrap_or_default();
-        let paused = pauses
+        let paused = all
             .iter()
             .any(|(from, until, id)| (*from..*until).contains(&at) && id.is_none_or(|id| id == app));
         if paused && ACTS.contains(&reason) {

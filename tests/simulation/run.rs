@@ -376,6 +376,7 @@ impl Story {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "a line or two for each kind of event")]
     async fn happen(&mut self, event: Event) {
         let now = self.clock.now();
         match event {

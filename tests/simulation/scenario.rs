@@ -35,6 +35,7 @@ impl Depth {
 
 /// One simulation.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub(crate) struct Scenario {
     pub(crate) depth: Depth,
     pub(crate) seed: u64,
