@@ -27,25 +27,8 @@ pub(super) fn progress(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
     if !operation.gate {
         return Some(ungated::progress(draft, &operation, wish));
     }
-    if operation.build.is_none()
-        && let Observed::Present(listed) = &draft.view.build
-        && matches!(
-            &draft.view.gate,
-            Observed::Present(Gate::Open | Gate::Closed) | Observed::Absent
-        )
-    {
-        // The record is older than its build: the table was restored from a backup.
-        let id = listed.id.clone();
-        if let Some(mine) = &mut draft.memory.operation {
-            mine.build = Some(id.clone());
-        }
-        let message = format!("A listing shows build {id} of this operation.");
-        return Some(Step::wait(
-            phase(&operation),
-            "BuildAdopted",
-            message,
-            Requeue::Now,
-        ));
+    if let Some(step) = recall::adopt_listed_build(draft, &operation) {
+        return Some(step);
     }
     let step = match &draft.view.gate {
         Observed::Unknown => waiting_for_a_look(&operation),

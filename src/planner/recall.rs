@@ -12,7 +12,7 @@ use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::claim::Identity;
 use crate::model::memory::{Deployment, Found, Holding, Operation};
 use crate::model::name::{BuildId, HostName, OperationId, User};
-use crate::model::observed::{BuildState, ListedBuild, Observed};
+use crate::model::observed::{BuildState, Gate, ListedBuild, Observed};
 use crate::model::policy::{CatalogueEntry, OPERATION_ID_VARIABLE, STATE_TABLE_VARIABLE};
 use crate::model::schedule::later;
 use crate::model::status::Phase;
@@ -86,6 +86,25 @@ pub(super) fn running_elsewhere<'a>(draft: &'a Draft<'_>) -> Option<&'a BuildId>
 /// no operation is ever intended before the last one is settled.
 pub(super) fn is_superseded(draft: &Draft<'_>, operation: &Operation) -> bool {
     unremembered(draft).any(|(later, _)| later > operation.id)
+}
+
+/// A listing shows the build of an operation that knows of none: its record is older than its build, so the table was
+/// restored from a backup.
+pub(super) fn adopt_listed_build(draft: &mut Draft<'_>, operation: &Operation) -> Option<Step> {
+    let listed = draft.view.build.present().filter(|_| operation.build.is_none())?;
+    if matches!(
+        draft.view.gate,
+        Observed::Unknown | Observed::Present(Gate::Held(_))
+    ) {
+        return None;
+    }
+    let id = listed.id.clone();
+    let message = format!("A listing shows build {id} of this operation.");
+    if let Some(mine) = &mut draft.memory.operation {
+        mine.build = Some(id);
+    }
+    let phase = super::operation::phase(operation);
+    Some(Step::wait(phase, "BuildAdopted", message, Requeue::Now))
 }
 
 /// The host name that AWS shows an app of this owner and entry to have, or to have had: it is kept, whoever made
