@@ -41,8 +41,8 @@ impl Controller {
             .look(id, |row, memory| self.context(id, row, memory))
             .await;
         self.distrust_a_lost_table(known, &mut view);
-        let now = self.clock.now();
-        let now = planted!(NowRounded => later(now, SignedDuration::from_secs(3600 - now.as_second() % 3600)), else now);
+        let read = self.clock.now();
+        let now = planted!(NowRounded => later(read, SignedDuration::from_secs(3600 - read.as_second() % 3600)), else read);
         let plan = self.decide(&mut view, now);
         // With a bug planted, the oracles of the world are to find it by themselves.
         debug_assert!(

@@ -212,8 +212,8 @@ impl Draft<'_> {
             );
             return Step::wait(phase, "ForeignBuild", message, Requeue::Progress).because("Recovery");
         }
-        let id = OperationId::generate(self.view.entropy, self.now);
-        let id = planted!(TokenReused => self.memory.operation.take().map_or(id, |last| last.id), else id);
+        let new = OperationId::generate(self.view.entropy, self.now);
+        let id = planted!(TokenReused => self.memory.operation.take().map_or(new, |last| last.id), else new);
         let request = blueprint.request(kind, &id);
         let gate = self.asks_at_gate(&blueprint, &request);
         if let Some(last) = self.memory.operation.take() {
