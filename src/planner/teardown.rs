@@ -105,15 +105,16 @@ fn quarantine(draft: &Draft<'_>) -> Option<Step> {
     Some(Step::wait(Phase::Pending, "Quarantined", message, requeue).because("Orphan"))
 }
 
-/// Deletes the service that so many destroys have left, if policy says so and it is the app's beyond doubt. Another
-/// destroy follows when its time has come, and is verified as any. A target group is left to people: it costs nothing,
+/// Deletes the service that so many destroys have left, if policy says so and it is the app's beyond doubt. That is tried
+/// between destroys only: it may be denied for ever, and destroys go on all the same. The next one is verified as any. A target group is left to people: it costs nothing,
 /// and a listener of others may use it.
 fn delete_leftover(draft: &Draft<'_>, blueprint: &Blueprint) -> Option<Step> {
     let after = draft.policy.force_delete_after;
     let leftover = draft.memory.leftover.as_ref()?;
     let seen = draft.view.service.present()?;
+    let next_destroy = draft.failures(BuildKind::Destroy)?.retry_at;
     let ours = seen.name == *blueprint.service() && seen.instance_id.as_ref() == Some(&draft.view.id);
-    if after == 0 || leftover.destroys < after || !ours || seen.draining {
+    if after == 0 || leftover.destroys < after || !ours || seen.draining || draft.now >= next_destroy {
         return None;
     }
     let message = format!("{leftover}; the service is being deleted.");
@@ -188,7 +189,7 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
         }
         Observed::Absent => {}
     }
-    if blueprint.target_group.is_some() {
+    if let Some(group) = &blueprint.target_group {
         match &draft.view.target_group {
             Observed::Unknown => {
                 return Verdict::Wait(Step::blind(
@@ -198,7 +199,7 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
             }
             Observed::Present(_) => {
                 draft.memory.service_absent_since = None;
-                return survivor(format!("Target group {}", blueprint.service()));
+                return survivor(format!("Target group {group}"));
             }
             Observed::Absent => {}
         }
