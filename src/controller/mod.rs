@@ -39,7 +39,7 @@ use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, Entropy};
 use crate::model::observed::{Observed, TagLook};
-use crate::model::policy::{Admission as Answer, Policy};
+use crate::model::policy::{Admission as Answer, Deletions, Policy};
 use crate::model::row::Row;
 use crate::model::status::Phase;
 use crate::recorder::Recorder;
@@ -220,11 +220,11 @@ impl Controller {
     fn context(&self, id: &AppId, row: Option<&Row>, memory: Option<&Memory>) -> Context {
         let state = self.state();
         let tagged = memory.map_or(Observed::Unknown, |memory| tagged(&state, memory));
-        let deletions = state.judgement.for_app(memory);
-        let traces = if state.strays_known {
-            self.inventory.traces(id, row, memory, &state.builds, &state.tags)
+        let (deletions, traces) = if state.strays_known {
+            let traces = self.inventory.traces(id, row, memory, &state.builds, &state.tags);
+            (state.judgement.for_app(memory), traces)
         } else {
-            Observed::Unknown
+            (Deletions::Unjudged, Observed::Unknown)
         };
         let strays = if state.strays.apps.contains_key(id) {
             // Two of them may want the same; which of them it is, the table tells.
@@ -315,9 +315,10 @@ impl Handle for Controller {
             reasons.extend(state.poll_trouble.clone());
         }
         // Without a listing nothing is started, and who would look for that in the status of each app?
+        let acts = !self.held().is_nothing();
         let unlisted = state.unlisted.iter().filter(|(project, _)| {
             let index = state.builds.get(*project);
-            !index.is_some_and(|index| self.inventory.may_be_believed(index))
+            acts && !index.is_some_and(|index| self.inventory.may_be_believed(index))
         });
         reasons.extend(unlisted.map(|(project, why)| {
             format!("the builds of project {project} cannot be listed, so none is started: {why}")

@@ -166,7 +166,8 @@ impl Controller {
     }
 
     fn take_in(&self, sweep: &Sweep, began: Instant) {
-        let (judgement, lost) = {
+        let held = self.held();
+        let lost = {
             let mut state = self.state();
             state.tags.extend(
                 sweep
@@ -208,7 +209,8 @@ impl Controller {
                 let row = rows.get(id).cloned();
                 lost |= state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
             }
-            state.judgement = if state.strays_known {
+            // Who stands by lists nothing and acts on nothing: its judgement is shown, and may be approved.
+            state.judgement = if state.strays_known || held.is_nothing() {
                 let rows_read_at = sweep.rows_read_at;
                 Judgement::of(
                     &state.judgement,
@@ -220,8 +222,7 @@ impl Controller {
             } else {
                 Judgement::unjudged(&sweep.state)
             };
-            let judgement = state.judgement.clone();
-            state.fleet.deletions = judgement.overall().clone();
+            state.fleet.deletions = state.judgement.overall().clone();
             state.forget_noted_before(began);
             // While nobody can note anything newer: a pass may have written since this was read, and then the
             // fleet has what it wrote, or it has still the place that it was granted.
@@ -231,7 +232,7 @@ impl Controller {
                 admission.note_read(id, newest);
             }
             drop(admission);
-            (judgement, lost)
+            lost
         };
         if lost {
             self.metrics.sweeps.state_lost();
@@ -240,7 +241,6 @@ impl Controller {
             tracing::error!(item = ?key, reason, "an item of the state table cannot be read; its app waits");
         }
         let now = self.clock.now();
-        let held = self.held();
         let mut ids = sweep.ids();
         ids.extend(self.state().strays.apps.keys().cloned());
         for id in ids.into_iter().filter(|id| held.has(id)) {
@@ -256,7 +256,6 @@ impl Controller {
             let memory = sweep.state.memories.get(&id);
             let context = Context {
                 tagged: memory.map_or_else(Default::default, |memory| sweep.tagged(memory)),
-                deletions: judgement.for_app(memory),
                 ..self.context(&id, sweep.rows.rows.get(&id), memory)
             };
             let view = sweep.view(&self.inventory, &id, context);

@@ -115,9 +115,8 @@ impl State {
     pub(super) fn state_table_went_back(&mut self, id: &AppId) -> bool {
         self.fleet.apps.remove(id);
         self.sweep_wanted = true;
-        let news = self
-            .listed_not_before
-            .is_none_or(|at| Instant::now() >= at + LISTINGS_LAG);
+        // All that one loss has taken shows in the first sweep after it, long before anything is listed.
+        let news = self.may_list();
         if news {
             tracing::error!(
                 app = %id.as_str().escape_debug(),

@@ -148,3 +148,24 @@ async fn during_a_hold_the_day_still_ends_and_an_approval_lets_the_deletions_go_
     lab.assert_sound();
     lab.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_stands_by_shows_the_hold_and_takes_the_approval() {
+    let lab = lab_with_an_emptied_table().await;
+    // The newest of them is asked, and the one shard is taken.
+    lab.start().await;
+    let shards = async || get(&format!("{}/readyz", lab.admin())).await.json()["shards"]["held"].clone();
+    lab.eventually("deletions are held", async || {
+        deletions(&lab).await["vanished"] == 7
+    })
+    .await;
+    assert_eq!(shards().await, json!([]), "it stands by");
+    let url = format!("{}/api/v1/holds/deletions/approve", lab.api());
+    let approved = ask(Method::POST, &url, Some(&json!({}))).await;
+    assert_eq!(approved.status, 202, "{}", approved.body);
+    for id in all() {
+        lab.until(id, Phase::Destroyed).await;
+    }
+    lab.assert_sound();
+    lab.stop().await;
+}
