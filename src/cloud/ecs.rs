@@ -21,6 +21,7 @@ use crate::model::observed::{Observed, Rollout, Service, StoppedTask};
 
 /// AWS: the most services of one `DescribeServices`.
 pub(super) const DESCRIBE_MAX: usize = 10;
+pub(super) const DESCRIBE: &str = "ecs.DescribeServices";
 /// AWS: the largest page of `ListServices` and `ListTasks`; the default is ten.
 const PAGE_MAX: i32 = 100;
 
@@ -160,6 +161,21 @@ impl Ecs {
         cluster: &ClusterName,
         names: &[ResourceName],
     ) -> Result<BTreeMap<ResourceName, Observed<Service>>> {
+        let described = self.described(cluster, names).await?.into_iter();
+        let seen = described.map(|(name, found)| {
+            let seen = found.map_or(Observed::Absent, |found| service(name.clone(), &found));
+            (name, seen)
+        });
+        Ok(seen.collect())
+    }
+
+    /// Up to ten services with their tags, as ECS tells of them; `None`: it is missing. A name that the answer does not
+    /// mention is left out.
+    pub(super) async fn described(
+        &self,
+        cluster: &ClusterName,
+        names: &[ResourceName],
+    ) -> Result<BTreeMap<ResourceName, Option<sdk::Service>>> {
         let answer = self
             .client
             .describe_services()
@@ -168,7 +184,7 @@ impl Ecs {
             .include(ServiceField::Tags)
             .send()
             .await
-            .map_err(|e| aws::map("ecs.DescribeServices", e))?;
+            .map_err(|e| aws::map(DESCRIBE, e))?;
         let asked = |name: &str| names.iter().find(|asked| asked.as_str() == name).cloned();
         // AWS: names that are not there come back as failures of a call that succeeded; so does anything
         // else that went wrong with one of them.
@@ -177,12 +193,9 @@ impl Ecs {
             .iter()
             .filter(|failure| failure.reason() == Some("MISSING"))
             .filter_map(|failure| asked(text::last_segment(failure.arn()?)))
-            .map(|name| (name, Observed::Absent));
-        let services = answer.services.unwrap_or_default();
-        let services = services.iter().filter_map(|found| {
-            let name = asked(found.service_name()?)?;
-            Some((name.clone(), service(name, found)))
-        });
+            .map(|name| (name, None));
+        let services = answer.services.unwrap_or_default().into_iter();
+        let services = services.filter_map(|found| Some((asked(found.service_name()?)?, Some(found))));
         Ok(missing.chain(services).collect())
     }
 }
