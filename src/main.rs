@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use lamplighter::adopt::{Adopter, Only};
-use lamplighter::client::{self, ClientCommand, ClientOptions};
+use lamplighter::client::{self, Client};
 use lamplighter::clock::{Clock as _, SystemClock};
 use lamplighter::cloud::dynamodb::{Found, TableReport, create_tables};
 use lamplighter::config::{self, Config, LogConfig, LogFormat, Overrides};
@@ -41,42 +41,7 @@ enum Command {
     /// Take over apps that another tool has deployed; without --apply, show what would be done
     Adopt(Adopt),
     #[command(flatten)]
-    Client(Verb),
-}
-
-#[derive(Subcommand)]
-enum Verb {
-    /// Show and change apps
-    Apps {
-        #[command(subcommand)]
-        command: client::AppsCommand,
-        #[command(flatten)]
-        options: ClientOptions,
-    },
-    /// Let a mass deletion that is held go on
-    Approve {
-        #[command(flatten)]
-        options: ClientOptions,
-    },
-    /// Show what waits for a person: deletions that are held, pauses, items that cannot be read
-    Holds {
-        #[command(flatten)]
-        options: ClientOptions,
-    },
-    /// Hold every action, for one app or for all; what is seen is still told
-    Pause {
-        #[command(flatten)]
-        given: client::Pause,
-        #[command(flatten)]
-        options: ClientOptions,
-    },
-    /// End a pause
-    Resume {
-        #[command(flatten)]
-        given: client::Resume,
-        #[command(flatten)]
-        options: ClientOptions,
-    },
+    Client(Client),
 }
 
 #[derive(Subcommand)]
@@ -131,17 +96,7 @@ fn main() -> ExitCode {
             Command::Config(ConfigCommand::Check(given)) => check(&given),
             Command::Tables(TablesCommand::Create(given)) => tables(&given).await,
             Command::Adopt(asked) => adopt(&asked).await,
-            Command::Client(Verb::Apps { command, options }) => {
-                ask(ClientCommand::Apps(command), &options).await
-            }
-            Command::Client(Verb::Approve { options }) => ask(ClientCommand::Approve, &options).await,
-            Command::Client(Verb::Holds { options }) => ask(ClientCommand::Holds, &options).await,
-            Command::Client(Verb::Pause { given, options }) => {
-                ask(ClientCommand::Pause(given), &options).await
-            }
-            Command::Client(Verb::Resume { given, options }) => {
-                ask(ClientCommand::Resume(given), &options).await
-            }
+            Command::Client(asked) => ask(asked).await,
         }
     })
 }
@@ -258,8 +213,8 @@ fn misused(why: &str) -> ExitCode {
     ExitCode::from(WRONG_CONFIG)
 }
 
-async fn ask(command: ClientCommand, options: &ClientOptions) -> ExitCode {
-    match client::run(command, options, &mut std::io::stdout().lock()).await {
+async fn ask(asked: Client) -> ExitCode {
+    match client::run(asked.command, &asked.options, &mut std::io::stdout().lock()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "lamplighter: {error}");

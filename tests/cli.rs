@@ -6,7 +6,7 @@ mod support;
 
 use clap::Parser as _;
 use lamplighter::api::Access;
-use lamplighter::client::{ClientCommand, ClientError, ClientOptions, run};
+use lamplighter::client::{Client, ClientError, run};
 use lamplighter::inventory::Stray;
 use lamplighter::model::memory::Leftover;
 use lamplighter::model::policy::Deletions;
@@ -16,18 +16,17 @@ use support::{NOW, OPERATOR, Served, VIEWER, id, row, time, tokens};
 
 #[derive(clap::Parser)]
 struct Cli {
-    #[command(flatten)]
-    options: ClientOptions,
     #[command(subcommand)]
-    command: ClientCommand,
+    client: Client,
 }
 
 /// What a command line comes to: what was printed, or the error.
 async fn typed(server: &str, words: &[&str]) -> Result<String, ClientError> {
-    let before = ["lamplighter", "--server", server];
-    let cli = Cli::try_parse_from(before.iter().chain(words)).unwrap_or_else(|error| panic!("{error}"));
+    let to = ["--server", server];
+    let words = ["lamplighter"].iter().chain(words).chain(&to);
+    let Cli { client } = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
     let mut out = Vec::new();
-    run(cli.command, &cli.options, &mut out).await?;
+    run(client.command, &client.options, &mut out).await?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -56,6 +55,26 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn every_verb_says_what_it_does_and_takes_the_options_of_them_all() {
+    let cli = <Cli as clap::CommandFactory>::command();
+    let verbs: Vec<&clap::Command> = cli.get_subcommands().collect();
+    let names: Vec<&str> = verbs.iter().map(|verb| verb.get_name()).collect();
+    assert_eq!(names, ["apps", "approve", "holds", "orphans", "pause", "resume"]);
+    for verb in &verbs {
+        let about = verb.get_about().map(ToString::to_string);
+        let same = |other: &&&clap::Command| other.get_about().map(ToString::to_string) == about;
+        assert_eq!(verbs.iter().filter(same).count(), 1, "{about:?}");
+    }
+    for words in [
+        ["holds", "--server", "http://there:1"].as_slice(),
+        &["apps", "list", "--server", "http://there:1"],
+    ] {
+        let cli = Cli::try_parse_from(["lamplighter"].iter().chain(words)).unwrap();
+        assert_eq!(cli.client.options.server, "http://there:1", "{words:?}");
     }
 }
 
@@ -105,7 +124,7 @@ async fn json_is_what_the_server_answered() {
     let printed = at(&served, &["apps", "get", "a1", "-o", "json"]).await.unwrap();
     let app: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(app, served.get("/api/v1/apps/a1").await.json());
-    let printed = at(&served, &["-o", "json", "apps", "list"]).await.unwrap();
+    let printed = at(&served, &["apps", "-o", "json", "list"]).await.unwrap();
     let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(list, served.get("/api/v1/apps").await.json());
     let printed = at(&served, &["apps", "events", "a1", "--output", "json"])
@@ -464,8 +483,8 @@ async fn a_token_is_sent_and_never_shown() {
         .unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(!format!("{error} {error:?}").contains("secret"));
-    let cli = Cli::try_parse_from(["lamplighter", "--token", "secret", "approve"]).unwrap();
-    assert!(!format!("{:?}", cli.options).contains("secret"));
+    let cli = Cli::try_parse_from(["lamplighter", "approve", "--token", "secret"]).unwrap();
+    assert!(!format!("{:?}", cli.client.options).contains("secret"));
 }
 
 #[tokio::test]
@@ -569,7 +588,7 @@ async fn nonsense_is_told_before_anything_is_asked() {
         &["apps", "events", "a1", "--limit", "0"],
         &["apps", "events", "a1", "--limit", "201"],
         &["apps", "get"],
-        &["-o", "yaml", "approve"],
+        &["approve", "-o", "yaml"],
     ] {
         let words = ["lamplighter"].iter().chain(words);
         assert!(Cli::try_parse_from(words).is_err());

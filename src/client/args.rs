@@ -3,7 +3,55 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, Resettable, TypedValueParser};
+use clap::{Args as _, Subcommand};
+
+/// A verb that is carried out by a daemon, and which daemon: every verb of [`ClientCommand`] takes [`ClientOptions`] too.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// What to do.
+    pub command: ClientCommand,
+    /// Where, and how to print.
+    pub options: ClientOptions,
+}
+
+impl clap::FromArgMatches for Client {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let of_verb = matches.subcommand().map(|(_, of_verb)| of_verb);
+        Ok(Self {
+            command: ClientCommand::from_arg_matches(matches)?,
+            options: ClientOptions::from_arg_matches(of_verb.unwrap_or(matches))?,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for Client {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        let verbs = ClientCommand::augment_subcommands(clap::Command::new("verbs"));
+        command.subcommands(verbs.get_subcommands().cloned().map(|verb| {
+            let about = (verb.get_about().cloned(), verb.get_long_about().cloned());
+            // What the options say of themselves would take the place of what the verb says, and the verbs'
+            // places among each other those among all commands.
+            ClientOptions::augment_args(verb)
+                .about(Resettable::from(about.0))
+                .long_about(Resettable::from(about.1))
+                .display_order(Resettable::Reset)
+        }))
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        ClientCommand::has_subcommand(name)
+    }
+}
 
 /// A verb that is carried out by a daemon.
 #[derive(Clone, Debug, clap::Subcommand)]

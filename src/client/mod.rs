@@ -19,7 +19,7 @@ mod http;
 mod output;
 pub(crate) mod paper;
 
-pub use args::{Apply, AppsCommand, ClientCommand, ClientOptions, Format, Pause, Resume, Token};
+pub use args::{Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, Pause, Resume, Token};
 pub use error::ClientError;
 
 use http::{Api, encoded};

@@ -4,7 +4,9 @@
 use jiff::SignedDuration;
 use lamplighter::model::status::Phase;
 use serde_json::Value;
+use tokio::process::Command;
 
+use crate::lab::process::BINARY;
 use crate::lab::wire::{get, s};
 use crate::lab::{CLUSTER, Lab, wants};
 
@@ -101,6 +103,17 @@ async fn an_orphan_that_gets_a_row_is_an_app_again_and_a_service_nobody_knows_is
         orphans(&listed(&lab).await) == [("one", "Unidentified", "-")]
     })
     .await;
+    let printed = Command::new(BINARY)
+        .args(["orphans", "--server", &lab.api()])
+        .env_clear()
+        .output()
+        .await
+        .unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(
+        printed.contains("one  Unidentified") && printed.contains(&service),
+        "{printed}"
+    );
     let list = listed(&lab).await;
     assert_eq!(list["orphans"][0]["resourceName"], service, "{list}");
     assert_eq!(list["orphans"][0]["cluster"], CLUSTER, "{list}");
