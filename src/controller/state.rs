@@ -73,8 +73,9 @@ pub(super) struct Known(Option<(u64, bool)>);
 impl Known {
     /// Whether a record read since is older than what was known, so that the table went back in time.
     pub(super) fn is_ahead_of(self, read: Option<&Memory>) -> bool {
+        // One that was over may have been forgotten since, and be asked for anew.
         self.0
-            .is_some_and(|(version, over)| read.map_or(!over, |read| read.version < version))
+            .is_some_and(|(version, over)| !over && read.is_none_or(|read| read.version < version))
     }
 }
 
@@ -88,7 +89,6 @@ impl State {
     /// What is known of an app's record before it is read again.
     pub(super) fn known(&self, id: &AppId) -> Known {
         let memory = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
-        // One that was over may be forgotten at any time.
         Known(memory.map(|memory| (memory.version, memory.over_since.is_some())))
     }
 
@@ -130,6 +130,12 @@ impl State {
         self.strays_known = false;
         self.listed_all = false;
         news
+    }
+
+    /// Whether it was noticed since this process began that the state table went back in time, so that AWS was asked for
+    /// what it has lost, or will be.
+    pub(super) fn loss_is_known(&self) -> bool {
+        self.listed_not_before.is_some()
     }
 
     /// Whether a listing of builds that begins now shows all that the state table may have forgotten.

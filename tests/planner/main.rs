@@ -7,6 +7,9 @@ mod boundaries;
 mod catalogue;
 mod checks;
 #[cfg(feature = "planted")]
+#[path = "../support/found_by.rs"]
+mod found_by;
+#[cfg(feature = "planted")]
 mod planted;
 mod recovery;
 mod tale;

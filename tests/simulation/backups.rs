@@ -17,6 +17,8 @@ struct Loss {
     at: SignedDuration,
     /// The age of the backup that is restored; `None`: there is none.
     backup: Option<SignedDuration>,
+    /// Whether every daemon dies just before, so that none knows what the table knew.
+    restart: bool,
 }
 
 impl Loss {
@@ -25,11 +27,23 @@ impl Loss {
         let at = scenario.begin + self.at;
         // A row that was deleted before leaves an orphan.
         scenario.reaps = true;
+        let replicas = scenario.replicas.len();
         let mut add = |at: Timestamp, event| {
             // Behind whatever happens at the same time.
             let place = scenario.events.partition_point(|(other, _)| *other <= at);
             scenario.events.insert(place, (at, event));
         };
+        if self.restart {
+            for replica in 0..replicas {
+                let crash = Event::Crash {
+                    replica,
+                    after: 0,
+                    answered: false,
+                    down: SignedDuration::from_secs(20),
+                };
+                add(at, crash);
+            }
+        }
         match self.backup {
             None => add(at, Event::StateLost),
             Some(age) => {
@@ -42,20 +56,25 @@ impl Loss {
     }
 }
 
-/// As `LOSS` takes it.
+/// As `LOSS` takes it; an exclamation mark stands for the restart.
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = tales::all()[self.tale].name;
         let seconds = self.at.as_secs();
         match self.backup {
-            None => write!(f, "{name}@{seconds}=lost"),
-            Some(age) => write!(f, "{name}@{seconds}={}", age.as_secs()),
+            None => write!(f, "{name}@{seconds}=lost")?,
+            Some(age) => write!(f, "{name}@{seconds}={}", age.as_secs())?,
         }
+        if self.restart { f.write_str("!") } else { Ok(()) }
     }
 }
 
 impl Loss {
     fn parse(text: &str) -> Self {
+        let (text, restart) = match text.strip_suffix('!') {
+            Some(text) => (text, true),
+            None => (text, false),
+        };
         let (name, rest) = text.split_once('@').unwrap();
         let (at, backup) = rest.split_once('=').unwrap();
         let seconds = |text: &str| SignedDuration::from_secs(text.parse().unwrap());
@@ -63,6 +82,7 @@ impl Loss {
             tale: tales::all().iter().position(|tale| tale.name == name).unwrap(),
             at: seconds(at),
             backup: (backup != "lost").then(|| seconds(backup)),
+            restart,
         }
     }
 }
@@ -151,8 +171,14 @@ fn losses(tales: &[Tale]) -> Vec<Loss> {
         let mut at = SignedDuration::from_secs(5 + i64::try_from(tale).unwrap() * 7 % 55);
         while at < length {
             let age = [2, 5, 15][all.len() / 2 % 3];
+            let restart = all.len() / 2 % 2 == 1;
             for backup in [None, Some(SignedDuration::from_mins(age))] {
-                all.push(Loss { tale, at, backup });
+                all.push(Loss {
+                    tale,
+                    at,
+                    backup,
+                    restart,
+                });
             }
             at += SignedDuration::from_mins(1);
         }
