@@ -49,9 +49,8 @@ impl Controller {
         let read = self.clock.now();
         let now = planted!(NowRounded => later(read, SignedDuration::from_secs(3600 - read.as_second() % 3600)), else read);
         let mut plan = self.decide(&mut view, now);
-        if let Some(Action::Intend { .. }) = &plan.action
-            && !self.history_agrees(&view).await
-        {
+        let changes = plan.action.is_some() || plan.forget || view.memory.present() != Some(&plan.memory);
+        if changes && !view.memory.is_unknown() && !self.history_agrees(&view).await {
             view.memory = Observed::Unknown;
             plan = planner::plan(&view, &self.policy, now);
         }
@@ -96,20 +95,25 @@ impl Controller {
 
     /// Whether history, which is a table of its own, tells of no later memory than the one at hand. A process that has
     /// just begun knows of none to compare with, and the newest builds of what the state table has lost may not be
-    /// listed yet. So that is asked before each build, and where it disagrees, or can't be read, nothing is started.
+    /// listed yet. So that is asked before it first changes anything of an app, and where it disagrees, or can't be
+    /// read, nothing is.
     async fn history_agrees(&self, view: &AppView) -> bool {
+        // Of one loss, each app would tell again.
+        if self.state().vouched_for(&view.id) || planted!(HistoryIgnored) {
+            return true;
+        }
         let at_hand = view.memory.present().map_or(0, |memory| memory.version);
         let told = match self.cloud.state.events(&view.id, HISTORY_ASKED).await {
             Ok(events) => newest_version(&events),
             Err(error) => {
                 let app = view.id.as_str().escape_debug();
-                tracing::warn!(%app, error = error.chain(), "could not read the history, so no build is started");
+                tracing::warn!(%app, error = error.chain(), "could not read the history, so nothing is done");
                 return false;
             }
         };
         let mut state = self.state();
-        // Of one loss, each app that is built anew would tell again.
-        if told <= at_hand || state.loss_is_known() {
+        if told <= at_hand {
+            state.vouch_for(&view.id);
             return true;
         }
         let news = state.state_table_went_back(&view.id);

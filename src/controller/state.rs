@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) poll_trouble: Option<String>,
     /// When the observing loop last went round.
     pub(super) beat: Option<Instant>,
+    /// Apps whose records are the newest there were when this process first changed them.
+    vouched: BTreeSet<AppId>,
     /// Whether somebody waits for a sweep.
     pub(super) sweep_wanted: bool,
     /// How many sweeps there were; turns the slice of apps whose targets are looked at.
@@ -132,10 +134,15 @@ impl State {
         news
     }
 
-    /// Whether it was noticed since this process began that the state table went back in time, so that AWS was asked for
-    /// what it has lost, or will be.
-    pub(super) fn loss_is_known(&self) -> bool {
-        self.listed_not_before.is_some()
+    /// Whether this process may take an app's record for the newest: history agreed with it once, and what is lost from
+    /// then on shows in the record itself; or a loss was noticed, after which AWS is asked for all that it took.
+    pub(super) fn vouched_for(&self, id: &AppId) -> bool {
+        self.listed_not_before.is_some() || self.vouched.contains(id)
+    }
+
+    /// History agrees with what the state table has of an app.
+    pub(super) fn vouch_for(&mut self, id: &AppId) {
+        self.vouched.insert(id.clone());
     }
 
     /// Whether a listing of builds that begins now shows all that the state table may have forgotten.
@@ -160,6 +167,7 @@ impl State {
             (new, _) => new,
         };
         if row.is_none() && memory.is_none() {
+            self.vouched.remove(id);
             self.fleet.apps.remove(id);
         } else {
             self.fleet.apps.insert(

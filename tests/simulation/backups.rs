@@ -2,12 +2,18 @@
 //! built that runs or builds already, nothing is leaked, names are kept, and in the end the world is as it would be.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use simcloud::Fault;
 
 use crate::run::{self, Outcome};
 use crate::scenario::{Event, Scenario};
 use crate::tales::{self, Tale};
+use crate::trouble::Rate;
+
+/// How old listings of builds are for a daemon that begins after the loss.
+const LISTED_LATE: Duration = Duration::from_mins(4);
 
 /// What becomes of the state table.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +40,13 @@ impl Loss {
             scenario.events.insert(place, (at, event));
         };
         if self.restart {
+            // What was started in the last minutes is not listed yet.
+            scenario.trouble.staleness = LISTED_LATE;
+            scenario.trouble.rates.push(Rate {
+                operation: Some("codebuild.ListBuildsForProject"),
+                probability: 1.0,
+                fault: Fault::StaleList(LISTED_LATE),
+            });
             for replica in 0..replicas {
                 let crash = Event::Crash {
                     replica,
@@ -92,7 +105,11 @@ fn judge(loss: &Loss, outcome: &Outcome, calm: &Outcome) -> Option<String> {
         // Two apps want one slot, and the table has it for the one that is not there: a person has to decide.
         let of_a_slot =
             wrong.contains("SlotTaken") || (wrong.contains("slot#") && wrong.ends_with("which is Refused"));
-        loss.backup.is_some() && of_a_slot
+        // The build that was lost shows in the next listing, an hour later, and is looked into once more.
+        let listed_late = loss.restart
+            && tales::all()[loss.tale].name == "lease-lost-in-the-build"
+            && wrong.starts_with("eventually-stable: nothing changed");
+        loss.backup.is_some() && of_a_slot || listed_late
     };
     if let Some(wrong) = outcome.wrong.iter().find(|wrong| !undecided(wrong)) {
         return Some(wrong.clone());

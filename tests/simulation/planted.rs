@@ -83,7 +83,8 @@ fn finder(bug: Bug) -> Finder {
         | Bug::HoldIgnored
         | Bug::RefusalForgotten
         | Bug::HostRenamed
-        | Bug::FirstPageOnly => Finder::Elsewhere,
+        | Bug::FirstPageOnly
+        | Bug::HistoryIgnored => Finder::Elsewhere,
     }
 }
 
