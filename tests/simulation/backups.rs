@@ -229,6 +229,14 @@ fn no_loss_of_the_state_table_builds_twice_or_leaks() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// What is wrong with one loss, as `LOSS` takes it.
+#[cfg(feature = "planted")]
+pub(crate) fn wrong_with(line: &str) -> Option<String> {
+    let (tales, loss) = (tales::all(), Loss::parse(line));
+    let outcome = run::tell(loss.scenario(&tales), &[]);
+    judge(&loss, &outcome, &calm(&tales, loss.tale))
+}
+
 /// Tells one loss: `LOSS=deploy@65=lost cargo test --test simulation one_loss -- --nocapture`.
 #[test]
 fn one_loss() {
