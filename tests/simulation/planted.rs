@@ -311,3 +311,18 @@ fn a_lost_table_that_history_tells_of_is_noticed() {
     let found = with(Some(Bug::HistoryIgnored), false, loss).unwrap_or_default();
     assert!(found.starts_with("one-build-per-app"), "{found}");
 }
+
+/// Each bug that no seed finds is planted where something does find it.
+#[test]
+fn every_other_bug_has_a_test_that_is_shown_to_fail() {
+    let elsewhere = [
+        include_str!("../planner/planted.rs"),
+        include_str!("../e2e/planted.rs"),
+        include_str!("../adapters/planted.rs"),
+    ];
+    for bug in ALL.iter().filter(|bug| finder(**bug).seed().is_none()) {
+        let name = format!("\"{bug:?}\"");
+        let found = elsewhere.iter().any(|text| text.contains(&name)) || *bug == Bug::HistoryIgnored;
+        assert!(found, "nothing is shown to find {bug:?}");
+    }
+}
