@@ -80,7 +80,8 @@ impl Recorder {
             VersionIgnored => self.state.memory(&view.id).await.ok().flatten().map_or(0, |memory| memory.version),
             else before.map_or(0, |memory| memory.version)
         );
-        memory.version = expected_version + 1;
+        // The last one there is is read by no adapter.
+        memory.version = expected_version.saturating_add(1);
         let events = event(view, before, &mut memory, plan.decision.rule, now, view.entropy);
         let (open_gate, take) = match &plan.action {
             Some(Action::Intend { operation, take, .. }) => (Some(operation.clone()), take.clone()),

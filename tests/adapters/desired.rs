@@ -18,7 +18,7 @@ fn good(id: &str) -> Value {
     })
 }
 
-fn full_row() -> Row {
+pub(crate) fn full_row() -> Row {
     let mut row = Row::read(id("a1"), BTreeMap::new());
     row.problems.clear();
     row.user = Some(User::parse("ann").unwrap());

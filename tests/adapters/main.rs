@@ -25,5 +25,6 @@ mod services;
 mod state;
 mod support;
 mod tables;
+mod takeover;
 mod tasks;
 mod transaction;

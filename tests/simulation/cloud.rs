@@ -162,6 +162,7 @@ impl TestCloud {
         config.policy.scope = scenario.scope;
         config.policy.on_conflict = scenario.on_conflict;
         config.policy.timing.memory_retention = scenario.memory_retention;
+        config.policy.force_delete_after = scenario.force_delete_after;
         if scenario.reaps {
             config.policy.orphans.reap = true;
             config.policy.orphans.reap_after = SignedDuration::from_mins(10);

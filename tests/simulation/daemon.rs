@@ -95,7 +95,7 @@ impl Daemon {
         self.line.down()
     }
 
-    /// The line its calls take, if it meets the world directly.
+    /// The line its calls take.
     pub(crate) fn line(&self) -> &Line {
         &self.line
     }
@@ -163,11 +163,12 @@ fn trips(line: &Line, request: &HttpRequest) -> bool {
 
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if !trips(&self.line, &request) {
-            return self.to.call(request);
-        }
         let (to, line) = (self.to.clone(), self.line.clone());
         HttpConnectorFuture::new(async move {
+            line.wakes().await;
+            if !trips(&line, &request) {
+                return to.call(request).await;
+            }
             if line.dies_after_the_answer() {
                 let _ = to.call(request).await;
             }

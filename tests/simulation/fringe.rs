@@ -1,5 +1,5 @@
 //! What few stories would come to by chance: an operator who pauses and resumes, somebody who asks at the very end of a
-//! day, somebody who starts a failed build again at once. Drawn from dice of their own, so that all the rest of a
+//! day, somebody who starts a failed build again at once, a table of many rows that is empty for an hour. Drawn from dice of their own, so that all the rest of a
 //! seed's story stays what it is without them.
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,7 @@ use simcloud::{Behaviour, Match, Phase};
 use crate::cloud::TestCloud;
 use crate::dice::Dice;
 use crate::row::RowSpec;
-use crate::scenario::{Event, Meddling, Scenario};
+use crate::scenario::{Depth, Event, Meddling, Scenario};
 use crate::wish;
 
 /// A stream that nothing else draws from.
@@ -26,6 +26,9 @@ pub(crate) fn draw(scenario: &mut Scenario) {
     }
     if dice.percent(20) {
         start_failed_builds_again(scenario, &mut dice);
+    }
+    if scenario.depth == Depth::Direct && dice.percent(20) {
+        empty_a_crowded_table(scenario, &mut dice);
     }
 }
 
@@ -94,6 +97,27 @@ fn start_failed_builds_again(scenario: &mut Scenario, dice: &mut Dice) {
         };
         let later = at + SignedDuration::from_mins(minutes) + dice.seconds(0, 40);
         scenario.events.push((later, again));
+    }
+}
+
+/// Eight people have an app whose day has no end; then nobody has a row for an hour, and the rows come back in two parts.
+fn empty_a_crowded_table(scenario: &mut Scenario, dice: &mut Dice) {
+    const CROWD: i64 = 8;
+    let (rise, hour) = (SignedDuration::from_hours(3), SignedDuration::from_hours(1));
+    let at = dice.moment(scenario.begin, scenario.quiet - (rise + hour * 2));
+    for n in 0..CROWD {
+        let (id, asked) = (format!("crowd-{n}"), at + SignedDuration::from_mins(5 * n));
+        let asks = put(&id, row(&format!("user-of-{id}"), "blog", asked));
+        scenario.events.push((asked, asks));
+    }
+    let emptied = at + rise;
+    scenario.events.push((emptied, Event::TableEmptied));
+    let rows = usize::try_from(dice.between(4, 8)).unwrap();
+    let parts = [(rows, hour / 2), (usize::MAX, hour)];
+    for (rows, after) in parts {
+        scenario
+            .events
+            .push((emptied + after, Event::TableComesBack { rows }));
     }
 }
 

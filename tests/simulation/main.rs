@@ -7,8 +7,11 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod backups;
+#[path = "../support/behaviour.rs"]
+mod behaviour;
 mod clock;
 mod cloud;
+mod cores;
 mod daemon;
 mod dice;
 mod edge;
@@ -73,7 +76,7 @@ fn failed_before(wanted: Depth) -> Vec<u64> {
 /// Runs seeds on every core, and fails with one line for each that is wrong.
 fn check(seeds: &[u64], depth: Depth) {
     let total = Mutex::new((Tally::default(), Vec::new()));
-    let cost = run::on_every_core(seeds.len(), |n| {
+    let cost = cores::on_every_core(seeds.len(), |n| {
         let outcome = run(seeds[n], depth);
         let (tally, wrong) = &mut *total.lock().unwrap();
         tally.add(&outcome.tally);

@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::cores::{self, Cost};
 use crate::dice::Dice;
-use crate::run::{self, Cost, Outcome};
+use crate::run::{self, Outcome};
 use crate::tales::{self, Tale};
 use crate::weather::{Fate, Operation, SHORTLY, changes, may_be_stale, reads_by_name};
 
@@ -246,7 +247,7 @@ pub(crate) fn judge(plan: &Plan, tale: &Tale, outcome: &Outcome, calm: &Calm) ->
 /// Runs plans on every core. What went wrong, and what it cost.
 fn run_all(plans: &[Plan], tales: &[Tale], calm: &[Calm]) -> (Vec<String>, Cost) {
     let wrong = Mutex::new(Vec::new());
-    let cost = run::on_every_core(plans.len(), |n| {
+    let cost = cores::on_every_core(plans.len(), |n| {
         let plan = &plans[n];
         if let Some(what) = judge(plan, &tales[plan.tale], &plan.run(tales), &calm[plan.tale]) {
             println!("PLAN={plan} cargo test --test simulation one_plan -- --nocapture  # {what}");
@@ -304,7 +305,7 @@ fn no_sampled_pair_of_faults_breaks_a_promise() {
         .map(|_| (dice.pick(&firsts), dice.between(1, 50), dice.next()))
         .collect();
     let pairs = Mutex::new(Vec::new());
-    run::on_every_core(drawn.len(), |n| {
+    cores::on_every_core(drawn.len(), |n| {
         let (plan, ahead, which) = &drawn[n];
         let first = plan.run(&tales);
         let nth = plan.places[0].nth + ahead;

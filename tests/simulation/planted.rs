@@ -13,8 +13,9 @@ use std::{fmt, iter};
 
 use lamplighter::planted::{ALL, Bug, plant};
 
+use crate::cores;
 use crate::plans::{self, Calm, Plan};
-use crate::run::{self, run};
+use crate::run::run;
 use crate::scenario::Depth;
 use crate::tales::{self, Tale};
 
@@ -133,7 +134,7 @@ fn every_planted_bug_is_found_by_a_seed_or_elsewhere() {
         .filter_map(|bug| Some((*bug, finder(*bug).seed()?)))
         .collect();
     let told = Mutex::new(Vec::new());
-    run::on_every_core(known.len(), |n| {
+    cores::on_every_core(known.len(), |n| {
         let (bug, seed) = known[n];
         let found = iter::once(seed).chain(1..=SEEDS).find_map(|seed| {
             let wrong = ask(seed, Some(bug))?;
@@ -196,7 +197,7 @@ fn table_of_planted_bugs() {
         .collect();
     let found = Mutex::new(Vec::new());
     let done = AtomicUsize::new(0);
-    run::on_every_core(bugs.len(), |n| {
+    cores::on_every_core(bugs.len(), |n| {
         let one = look_for(bugs[n], &tales, &calm, &singles);
         let done = done.fetch_add(1, Ordering::SeqCst) + 1;
         println!(

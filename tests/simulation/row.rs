@@ -66,6 +66,15 @@ impl RowSpec {
         plain(self) == plain(other)
     }
 
+    /// Whose it says it is.
+    pub(crate) fn owner(&self) -> &str {
+        if self.broken == Some(Broken::OtherUser) {
+            "mallory"
+        } else {
+            &self.user
+        }
+    }
+
     /// Whether the row's `desired` can be read.
     pub(crate) fn legible_desired(&self) -> Option<Desired> {
         (self.broken != Some(Broken::DesiredMisspelt)).then_some(self.desired)
@@ -110,7 +119,7 @@ impl RowSpec {
             Some(Broken::NoUser) => {
                 item.as_object_mut().unwrap().remove("user");
             }
-            Some(Broken::OtherUser) => set("user", text("mallory")),
+            Some(Broken::OtherUser) => set("user", text(self.owner())),
             Some(Broken::OtherHost) => set("hostName", text(&format!("other-{id}.apps.example"))),
             Some(Broken::DesiredMisspelt) => set("desired", text("running")),
             Some(Broken::UnknownAttribute) => set("keepuntil", text("2030-01-01T00:00:00Z")),

@@ -1,13 +1,12 @@
 //! Runs one seed: the story is told, the daemons live and die, and every oracle is asked.
 
+mod events;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use lamplighter::model::status::Phase;
 use sha2::{Digest as _, Sha256};
-use simcloud::ServiceStatus;
 
 use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{TestCloud, changes};
@@ -15,7 +14,7 @@ use crate::daemon::Daemon;
 use crate::fringe;
 use crate::memory_tables::Items;
 use crate::plans::Place;
-use crate::scenario::{Depth, Event, Meddling, Scenario, Spoilt};
+use crate::scenario::{Depth, Event, Scenario};
 use crate::verdict::{self, Portal};
 use crate::watch::Watch;
 use crate::weather::{Operation, Weather};
@@ -387,212 +386,6 @@ impl Story {
         }
     }
 
-    #[allow(clippy::too_many_lines, reason = "a line or two for each kind of event")]
-    async fn happen(&mut self, event: Event) {
-        let now = self.clock.now();
-        match event {
-            Event::Put { id, row } => {
-                self.cloud.put(&id, &row);
-                let shown: String = format!("{row:?}").chars().take(400).collect();
-                self.tell_line(&format!("portal puts {id} {shown}"));
-                self.portal.entry(id).or_default().push((now, Some(*row)));
-            }
-            Event::Delete { id } => {
-                self.cloud.delete(&id);
-                self.tell_line(&format!("portal deletes {id}"));
-                self.portal.entry(id).or_default().push((now, None));
-            }
-            Event::Meddle { what, which } => self.meddle(what, which),
-            Event::Build { matching, behaviour } => {
-                self.tell_line(&format!("the next build of {matching:?} is to {behaviour:?}"));
-                self.cloud.sim.world().behave(matching, behaviour);
-            }
-            Event::Spoil { id, how } => {
-                self.tell_line(&format!("{id} misbehaves: {how:?}"));
-                let world = self.cloud.sim.world();
-                match how {
-                    Spoilt::CrashLoop => world.crash_loop(&id, Some(1), "bad luck"),
-                    Spoilt::Unhealthy => world.unhealthy_target(&id),
-                    Spoilt::ErrorPage => world.http_status(&id, 500),
-                }
-            }
-            Event::Heal { id } => {
-                self.tell_line(&format!("{id} behaves again"));
-                self.cloud.sim.world().heal(&id);
-            }
-            Event::Crash {
-                replica,
-                after,
-                answered,
-                down,
-            } => match &self.daemons[replica] {
-                Some(_) if after == 0 => self.crash(replica, down).await,
-                Some(daemon) => {
-                    daemon.trip(after, answered);
-                    self.doomed.insert(replica, down);
-                }
-                None => {}
-            },
-            Event::Freeze { replica, length } => {
-                if let (Some(weather), Some(daemon)) = (self.cloud.weather(), &self.daemons[replica]) {
-                    weather.freeze(daemon.line(), length.unsigned_abs());
-                    self.tell_line(&format!("daemon {replica} sleeps for {length:#}"));
-                }
-            }
-            Event::ClockJumps { replica, to } => {
-                self.walls[replica].jump(to);
-                self.tell_line(&format!(
-                    "the clock of daemon {replica} is wrong by {to:#} from now on"
-                ));
-            }
-            Event::CredentialsExpire { length } => {
-                self.tell_line(&format!("all credentials are expired for {length:#}"));
-                self.cloud.deny(length.unsigned_abs());
-                self.watch.blind_until = self.watch.blind_until.max(Some(now + length));
-            }
-            Event::TableEmptied => self.empty_the_table().await,
-            Event::TableComesBack { rows } => {
-                // Few rows missing look like ordinary deletions to whoever never saw that all were.
-                let rows = if self.mass_was_seen().await {
-                    rows
-                } else {
-                    usize::MAX
-                };
-                let mut back = Vec::new();
-                for (id, writes) in &self.portal {
-                    if let Some((_, Some(row))) = writes.last()
-                        && back.len() < rows
-                        && !self.cloud.has_row(id)
-                    {
-                        self.cloud.put(id, row);
-                        back.push(id.clone());
-                    }
-                }
-                self.tell_line(&format!("rows that vanished are back: {back:?}"));
-            }
-            Event::Pause { id } => {
-                self.tell_line(&format!("an operator pauses {id:?}"));
-                self.cloud.set_pause(id.as_deref(), true).await;
-            }
-            Event::Resume { id } => {
-                self.tell_line(&format!("an operator resumes {id:?}"));
-                self.cloud.set_pause(id.as_deref(), false).await;
-            }
-            Event::BackUp => self.backup = Some(self.cloud.state_table()),
-            Event::StateLost => {
-                self.tell_line("the state table is lost");
-                self.cloud.restore(Items::default());
-                self.watch.state_lost(now);
-            }
-            Event::StateRestored => {
-                self.tell_line("the state table is restored from its backup");
-                self.cloud
-                    .restore(self.backup.clone().expect("it was backed up before"));
-                self.watch.state_restored();
-            }
-            Event::OtherBinary => {
-                self.tell_line("every memory is as another binary would have written it");
-                self.cloud.rewrite_memories();
-            }
-        }
-    }
-
-    /// Every row is gone, and it is not the portal that deleted them. Unless few apps would lose theirs: then nobody
-    /// could tell it from ordinary deletions. (More than five is what is held; an app or two may be on its way out.)
-    async fn empty_the_table(&mut self) {
-        let state = self.cloud.state().await;
-        let rows: Vec<String> = self
-            .portal
-            .iter()
-            .filter(|(_, writes)| matches!(writes.last(), Some((_, Some(_)))))
-            .map(|(id, _)| id.clone())
-            .collect();
-        let live = rows.iter().filter(|id| {
-            let memory = state.memories.values().find(|memory| memory.id.as_str() == *id);
-            memory
-                .is_some_and(|memory| memory.deployment.is_some() && memory.status.phase != Phase::Destroying)
-        });
-        if live.count() < 7 {
-            return;
-        }
-        self.tell_line("the table of rows is empty");
-        for id in rows {
-            self.cloud.delete(&id);
-        }
-    }
-
-    /// Whether every row that is missing is known to be gone with many.
-    async fn mass_was_seen(&self) -> bool {
-        let memories = self.cloud.state().await.memories;
-        let missing = |id: &str| self.portal.contains_key(id) && !self.cloud.has_row(id);
-        memories
-            .values()
-            .filter(|memory| missing(memory.id.as_str()))
-            .all(|memory| {
-                memory
-                    .row_gone
-                    .as_ref()
-                    .is_some_and(|gone| gone.held || gone.confirmed)
-            })
-    }
-
-    fn meddle(&mut self, what: Meddling, which: u64) {
-        let world = self.cloud.sim.world();
-        let pick = |len: usize| (len > 0).then(|| usize::try_from(which % (len as u64)).unwrap());
-        let on_build = matches!(
-            what,
-            Meddling::StopBuild | Meddling::RetryBuild | Meddling::ForgetBuild
-        );
-        if on_build {
-            let mut builds = world.builds();
-            builds.retain(|build| match what {
-                Meddling::RetryBuild => build.ended.is_some(),
-                // In a seed, what was forgotten before anybody saw its end would be waited for longer than all of it.
-                Meddling::ForgetBuild => self.scenario.may_forget(build.ended, self.clock.now()),
-                _ => build.ended.is_none(),
-            });
-            builds.sort_by_key(|build| std::cmp::Reverse(build.started));
-            // Of the newest ones: older ones matter to nobody.
-            builds.truncate(3);
-            if let Some(n) = pick(builds.len()) {
-                let id = &builds[n].id;
-                self.tell_line(&format!("somebody does {what:?} to {id}"));
-                match what {
-                    Meddling::RetryBuild => {
-                        world.retry_build(id);
-                    }
-                    Meddling::ForgetBuild => world.forget_build(id),
-                    _ => world.stop_build(id),
-                }
-            }
-            return;
-        }
-        if matches!(what, Meddling::ExhaustRates) {
-            self.tell_line("somebody else uses up what ECS lets the account call");
-            return world.exhaust_rates(u32::try_from(which % 600).unwrap());
-        }
-        let mut live = world.services();
-        live.retain(|service| service.status == ServiceStatus::Active);
-        let Some(n) = pick(live.len()) else { return };
-        let (cluster, name) = (live[n].cluster.as_str(), live[n].name.as_str());
-        self.tell_line(&format!("somebody does {what:?} to {name}"));
-        match what {
-            Meddling::Scale(count) => world.set_desired_count(cluster, name, count),
-            Meddling::DeleteService => world.delete_service(cluster, name),
-            Meddling::DetachTargetGroup => {
-                self.detached.insert(name.to_owned());
-                world.detach_target_group(name);
-            }
-            Meddling::DeleteTargetGroup => {
-                self.detached.insert(name.to_owned());
-                world.delete_target_group(name);
-            }
-            Meddling::KillTasks => world.kill_tasks(cluster, name),
-            Meddling::StopBuild | Meddling::RetryBuild | Meddling::ForgetBuild | Meddling::ExhaustRates => {}
-        }
-        self.watch.forgive(&self.cloud, self.clock.now());
-    }
-
     /// Puts the world's log, the story and the daemons' decisions into one, in the order of time.
     fn close(mut self) -> Outcome {
         let world = self.cloud.sim.world();
@@ -666,55 +459,4 @@ async fn first_of<F: Future<Output = usize> + Unpin>(futures: &mut [F]) -> usize
         std::task::Poll::Pending
     })
     .await
-}
-
-/// What running something cost.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cost {
-    pub(crate) wall: f64,
-    /// Of the processors, by all threads together. As much as the wall shows where the system does not tell.
-    pub(crate) cpu: f64,
-}
-
-/// Calls `work` with 0, 1, 2… below `count` on every core, in order.
-pub(crate) fn on_every_core(count: usize, work: impl Fn(usize) + Sync) -> Cost {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "measures the test itself, not the simulation"
-    )]
-    let begin = std::time::Instant::now();
-    let next = AtomicUsize::new(0);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let spent = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores)
-            .map(|_| {
-                scope.spawn(|| {
-                    loop {
-                        let n = next.fetch_add(1, Ordering::SeqCst);
-                        if n >= count {
-                            return thread_seconds();
-                        }
-                        work(n);
-                    }
-                })
-            })
-            .collect();
-        let spent = threads.into_iter().map(|thread| thread.join().unwrap());
-        spent.sum::<Option<f64>>()
-    });
-    let wall = begin.elapsed().as_secs_f64();
-    Cost {
-        wall,
-        cpu: spent.unwrap_or(wall),
-    }
-}
-
-/// How long this thread has kept a processor busy. Tests of one binary run side by side, so the process as a whole
-/// does not tell.
-fn thread_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
-    // proc(5): after the name in brackets, utime and stime are fields 12 and 13, in hundredths of a second.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<u32>().ok();
-    Some(f64::from(ticks()? + ticks()?) / 100.0)
 }

@@ -13,7 +13,7 @@ use crate::dice::Dice;
 use crate::fringe;
 use crate::row::RowSpec;
 use crate::trouble::{self, Trouble};
-use crate::workload;
+use crate::{wish, workload};
 
 /// How deep a simulation goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(crate) struct Scenario {
     pub(crate) forgetful: bool,
     /// Whether orphans are destroyed, ten minutes after they were found.
     pub(crate) reaps: bool,
+    /// After how many destroys in a row that it survived a service is deleted directly; zero: never.
+    pub(crate) force_delete_after: u32,
 }
 
 /// A daemon.
@@ -168,6 +170,13 @@ fn leases(seed: u64, depth: Depth, admission: AdmissionLimits) -> Option<LeaseSe
     })
 }
 
+/// On four of ten seeds, after one to three destroys.
+fn force_delete_after(seed: u64) -> u32 {
+    let mut dice = Dice::new(seed, 23);
+    let after = u32::try_from(dice.between(1, 3)).unwrap();
+    if dice.percent(40) { after } else { 0 }
+}
+
 impl Scenario {
     pub(crate) fn of(seed: u64, depth: Depth) -> Self {
         let mut dice = Dice::new(seed, 1);
@@ -233,7 +242,8 @@ impl Scenario {
             },
             ask_again: dice.percent(50),
             forgetful: false,
-            reaps: false,
+            reaps: Dice::new(seed, 22).percent(30),
+            force_delete_after: force_delete_after(seed),
             replicas,
         };
         workload::draw(&mut scenario);
@@ -247,6 +257,33 @@ impl Scenario {
     /// Whether CodeBuild may forget a build that has ended then, or not yet.
     pub(crate) fn may_forget(&self, ended: Option<Timestamp>, now: Timestamp) -> bool {
         self.forgetful || ended.is_some_and(|ended| now.duration_since(ended) > SignedDuration::from_hours(2))
+    }
+
+    /// How late a daemon may notice a write: any of these. Where nothing goes wrong there is no excuse but how often
+    /// it looks.
+    pub(crate) fn lags(&self) -> &'static [SignedDuration] {
+        let disturbs = |(_, event): &(Timestamp, Event)| {
+            matches!(
+                event,
+                Event::Crash { .. }
+                    | Event::Freeze { .. }
+                    | Event::ClockJumps { .. }
+                    | Event::CredentialsExpire { .. }
+                    | Event::Meddle {
+                        what: Meddling::ExhaustRates,
+                        ..
+                    }
+                    | Event::StateLost
+                    | Event::StateRestored
+            )
+        };
+        let calm = self.trouble.rates.is_empty() && !self.events.iter().any(disturbs);
+        let lags = wish::NOTICED_AFTER.as_slice();
+        if calm && self.leases.is_none() {
+            &lags[..3]
+        } else {
+            lags
+        }
     }
 
     /// The largest error of any daemon's clock.

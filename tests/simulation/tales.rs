@@ -114,6 +114,7 @@ impl Tale {
             ask_again: false,
             forgetful: true,
             reaps: false,
+            force_delete_after: 0,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use simcloud::{Behaviour, Cancellation, Fault, FaultPlan, Match, Phase, ServerError};
 
+use crate::behaviour::behaviour;
 use crate::dice::Dice;
 use crate::scenario::{Event, Meddling, Scenario, Spoilt};
 
@@ -267,23 +268,4 @@ pub(crate) fn draw_more(scenario: &mut Scenario) {
         }
     }
     scenario.events.extend(events);
-}
-
-fn behaviour(dice: &mut Dice) -> Behaviour {
-    match dice.between(0, 12) {
-        0 | 1 => Behaviour::fail_before_applying(),
-        2 | 3 => Behaviour::fail_after_applying(),
-        4 => Behaviour::hang_in(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
-        5 => Behaviour::Hang {
-            phase: Phase::Build,
-            after_applying: true,
-        },
-        6 => Behaviour::Fault(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
-        7 => Behaviour::ClientError,
-        8 => Behaviour::GateUnreachable,
-        9 => Behaviour::GateAnswerLost,
-        10 => Behaviour::LeavesNothing,
-        11 => Behaviour::LeavesService,
-        _ => Behaviour::Slow(2.5),
-    }
 }

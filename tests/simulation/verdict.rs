@@ -116,7 +116,7 @@ impl Scene<'_> {
         if wish::is_open(writes) || changed_hands(writes) {
             return;
         }
-        let levels = wish::levels(writes, self.now, self.scenario.skew());
+        let levels = wish::levels(writes, self.now, self.scenario.skew(), self.scenario.lags());
         let row = writes.last().and_then(|(_, row)| row.as_ref());
         let misses: Vec<String> = levels
             .iter()
@@ -358,7 +358,7 @@ pub(crate) fn in_hindsight(
     let reason = |id: &str, most, since, until| {
         portal.get(id).is_some_and(|writes| {
             changed_hands(writes)
-                || wish::may_have_been(writes, most, since, until, &errors)
+                || wish::may_have_been(writes, most, since, until, &errors, scenario.lags())
                 || Superseding::of(scenario, portal, id).any(Desired::Running, since, until)
         })
     };

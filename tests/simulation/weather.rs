@@ -186,8 +186,8 @@ impl Weather {
     }
 
     /// The replica on that line sleeps from now on.
-    pub(crate) fn freeze(&self, line: &Line, wait: Duration) {
-        *line.frozen_until.lock().unwrap() = Some(Instant::now() + wait);
+    fn freeze(&self, line: &Line, wait: Duration) {
+        line.freeze(wait);
         self.blind_for(wait);
     }
 
@@ -247,7 +247,7 @@ impl Weather {
             if let Fault::Latency(more) = rate.fault {
                 latency += more;
             } else if fate.is_none() {
-                fate = fate_of(&rate.fault, operation);
+                fate = fate_of(&rate.fault, operation, nth);
             }
         }
         if changes(operation) && line.trips() {
@@ -388,13 +388,16 @@ fn unavailable(operation: Operation) -> Error {
 }
 
 /// What a fault of the wire means to a caller who has no wire. Those that the SDK absorbs mean nothing.
-fn fate_of(fault: &Fault, operation: Operation) -> Option<Fate> {
+fn fate_of(fault: &Fault, operation: Operation, nth: u64) -> Option<Fate> {
     match fault {
         Fault::Throttle => Some(Fate::Throttled),
         Fault::InternalError(_) | Fault::LoseRequest => Some(Fate::Lost),
         Fault::TransactionConflict if operation.starts_with("dynamodb") && changes(operation) => {
             Some(Fate::Lost)
         }
+        // The SDK sends it again, and hears what becomes of that: a conditional write finds its own lost first try. Half
+        // of the time that was its last try.
+        Fault::LoseResponse if nth.is_multiple_of(2) => Some(Fate::Again),
         Fault::LoseResponse | Fault::TruncatedBody | Fault::ResetMidBody => Some(Fate::AnswerLost),
         Fault::NothingFound if reads_by_name(operation) => Some(Fate::Nothing),
         Fault::ExpiredCredentials if !operation.starts_with("app.") => Some(Fate::Denied),
@@ -447,8 +450,13 @@ impl Line {
         self.down.lock().unwrap().unwrap_or(SHORTLY)
     }
 
+    /// The replica sleeps from now on.
+    pub(crate) fn freeze(&self, wait: Duration) {
+        *self.frozen_until.lock().unwrap() = Some(Instant::now() + wait);
+    }
+
     /// Returns at once, unless the replica sleeps: then all its calls wait until it wakes.
-    async fn wakes(&self) {
+    pub(crate) async fn wakes(&self) {
         let until = *self.frozen_until.lock().unwrap();
         if let Some(until) = until {
             tokio::time::sleep_until(until).await;

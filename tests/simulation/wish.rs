@@ -17,8 +17,9 @@ pub(crate) type Writes = Vec<(Timestamp, Option<RowSpec>)>;
 /// How far `keepUntil` may put off the end of the day: the default of `policy.keep_max`.
 const KEEP_MAX: SignedDuration = SignedDuration::from_hours(72);
 
-/// After how long at the latest a daemon has noticed a write, if one is running.
-const NOTICED_AFTER: [SignedDuration; 4] = [
+/// After how long a daemon may have noticed a write: at once, by its looks at rows, by its sweeps with some faults, and after
+/// much trouble. `Scenario::lags` says which of them a story excuses.
+pub(crate) const NOTICED_AFTER: [SignedDuration; 4] = [
     SignedDuration::ZERO,
     SignedDuration::from_secs(90),
     SignedDuration::from_mins(20),
@@ -29,10 +30,15 @@ const NOTICED_AFTER: [SignedDuration; 4] = [
 pub(crate) const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
 /// Every level that could be right at `now`, when everything has been noticed, be it only now.
-pub(crate) fn levels(writes: &Writes, now: Timestamp, skew: SignedDuration) -> BTreeSet<Desired> {
+pub(crate) fn levels(
+    writes: &Writes,
+    now: Timestamp,
+    skew: SignedDuration,
+    lags: &[SignedDuration],
+) -> BTreeSet<Desired> {
     let at_rest = |(lag, skew)| level(writes, now, lag, [skew; 2], true).unwrap_or(Desired::Destroyed);
-    NOTICED_AFTER
-        .into_iter()
+    lags.iter()
+        .copied()
         .flat_map(|lag| [SignedDuration::ZERO, skew, -skew].map(|skew| (lag, skew)))
         .map(at_rest)
         .collect()
@@ -46,6 +52,7 @@ pub(crate) fn may_have_been(
     since: Timestamp,
     until: Timestamp,
     errors: &BTreeSet<SignedDuration>,
+    lags: &[SignedDuration],
 ) -> bool {
     // Before its first row there is no app.
     let since = writes.first().map_or(since, |(first, _)| since.max(*first));
@@ -64,7 +71,7 @@ pub(crate) fn may_have_been(
             .flat_map(|read| errors.iter().map(|now| [*read, *now]))
     };
     moments.into_iter().any(|at| {
-        let lags = NOTICED_AFTER.into_iter();
+        let lags = lags.iter().copied();
         lags.flat_map(|lag| clocks().filter_map(move |clocks| level(writes, at, lag, clocks, false)))
             .any(|level| level <= most)
     })

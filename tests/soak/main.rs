@@ -13,6 +13,8 @@
     reason = "tests on real time, with figures"
 )]
 
+#[path = "../support/behaviour.rs"]
+mod behaviour;
 #[path = "../simulation/dice.rs"]
 #[allow(dead_code, reason = "shared; a part of it is used here")]
 mod dice;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use simcloud::{Behaviour, Fault, FaultPlan, Match, Phase, ServerError, ServiceStatus};
+use simcloud::{Fault, FaultPlan, Match, ServerError, ServiceStatus};
 use tokio::time::Instant;
 
 use crate::Storm;
+use crate::behaviour::behaviour;
 use crate::dice::Dice;
 use crate::lab::{CLUSTER, Lab};
 
@@ -116,24 +117,5 @@ fn mischief(lab: &Lab, dice: &mut Dice) {
         7 => world.crash_loop(&name, Some(1), "Essential container in task exited"),
         8 => world.heal(&name),
         _ => world.kill_tasks(CLUSTER, &name),
-    }
-}
-
-fn behaviour(dice: &mut Dice) -> Behaviour {
-    match dice.between(0, 12) {
-        0 | 1 => Behaviour::fail_before_applying(),
-        2 | 3 => Behaviour::fail_after_applying(),
-        4 => Behaviour::hang_in(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
-        5 => Behaviour::Hang {
-            phase: Phase::Build,
-            after_applying: true,
-        },
-        6 => Behaviour::Fault(dice.pick(&[Phase::Provisioning, Phase::PreBuild, Phase::Build])),
-        7 => Behaviour::ClientError,
-        8 => Behaviour::GateUnreachable,
-        9 => Behaviour::GateAnswerLost,
-        10 => Behaviour::LeavesNothing,
-        11 => Behaviour::LeavesService,
-        _ => Behaviour::Slow(2.5),
     }
 }

@@ -78,7 +78,12 @@ pub(super) fn read_memory(id: &AppId, mut item: Item) -> Result<Memory, String> 
         whole.insert(top.to_owned(), value);
     }
     whole.insert("id".to_owned(), text(id.as_str()));
-    decode(whole)
+    let memory: Memory = decode(whole)?;
+    // Each write raises it, and the condition of the next one is that nobody else has.
+    if memory.version == u64::MAX {
+        return Err("version is the last that there is".to_owned());
+    }
+    Ok(memory)
 }
 
 /// An item as one of our types. `serde_dynamo` panics at an attribute of a type that the SDK does not know.
