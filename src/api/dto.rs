@@ -61,6 +61,9 @@ pub struct RowBody {
     /// The zone that overrides the schedule's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+    /// The schedule that it has instead of its catalogue entry's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Exempt from the end of the day until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Timestamp>,
@@ -301,6 +304,7 @@ impl From<&Row> for RowBody {
             host_name: row.host_name.as_ref().map(ToString::to_string),
             parameters: row.parameters.clone(),
             time_zone: row.time_zone.clone(),
+            schedule: row.schedule.clone(),
             keep_until: row.keep_until,
             keep_reason: row.keep_reason.clone(),
             expires_at: row.expires_at,

@@ -1,12 +1,13 @@
 //! What the operator allows: the configuration after validation, as plain values the planner reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
 use super::claim::{OnConflict, Scope};
+use super::memory::Accepted;
 use super::name::{AppName, ClusterName, ProjectName};
 use super::schedule::Schedule;
 
@@ -35,6 +36,23 @@ pub struct Policy {
     pub build_env: BuildEnv,
     /// The state table, which a build is told because its gate is there.
     pub state_table: String,
+}
+
+impl Policy {
+    /// The schedule that ends the day of an app, as configuration has it now: the one that its row has chosen, as
+    /// long as there is such a one and the app may have it, else the one of its catalogue entry.
+    pub fn schedule_of(&self, accepted: &Accepted) -> Option<&Schedule> {
+        let entry = self.catalogue.get(&accepted.blueprint.identity.app);
+        let chosen = accepted.own_schedule.as_ref();
+        let chosen = chosen.filter(|name| entry.is_none_or(|entry| entry.allows(name)));
+        let usual = match entry {
+            Some(entry) => entry.schedule.as_ref(),
+            // Of an app that is not in the catalogue any more, what it had counts.
+            None => accepted.schedule.as_ref(),
+        };
+        let known = |name: &String| self.schedules.get(name);
+        chosen.and_then(known).or_else(|| usual.and_then(known))
+    }
 }
 
 /// What becomes of orphans: apps that AWS shows, that no row asks for and that nothing remembered.
@@ -90,12 +108,22 @@ pub struct CatalogueEntry {
     pub queue_timeout_minutes: u16,
     /// How many tasks a running app has.
     pub tasks: u32,
-    /// The schedule that ends its day.
+    /// The schedule that ends its day, unless a row chooses another.
     pub schedule: Option<String>,
+    /// The schedules that a row may choose; `None`: any.
+    pub schedules: Option<BTreeSet<String>>,
     /// The longest an app lives after its last request, whatever its exemptions.
     pub max_lifetime: Option<SignedDuration>,
     /// Whether its builds ask at the gate. Without, one build at a time is likely and not certain.
     pub gate: bool,
+}
+
+impl CatalogueEntry {
+    /// Whether a row may choose the schedule of this name.
+    pub fn allows(&self, schedule: &String) -> bool {
+        let allowed = self.schedules.as_ref();
+        self.schedule.as_ref() == Some(schedule) || allowed.is_none_or(|allowed| allowed.contains(schedule))
+    }
 }
 
 /// Text with `{host_name}` and `{resource_name}`.

@@ -160,6 +160,8 @@ pub struct Row {
     pub parameters: BTreeMap<String, String>,
     /// The IANA zone that overrides the schedule's.
     pub time_zone: Option<String>,
+    /// The schedule that it has instead of its catalogue entry's.
+    pub schedule: Option<String>,
     /// Exempt from curfew until then.
     pub keep_until: Option<Timestamp>,
     /// Why.
@@ -171,7 +173,7 @@ pub struct Row {
 }
 
 /// The attributes a row may have.
-pub const ATTRIBUTES: [&str; 13] = [
+pub const ATTRIBUTES: [&str; 14] = [
     "id",
     "user",
     "app",
@@ -181,6 +183,7 @@ pub const ATTRIBUTES: [&str; 13] = [
     "hostName",
     "parameters",
     "timeZone",
+    "schedule",
     "keepUntil",
     "keepReason",
     "expiresAt",
@@ -238,6 +241,13 @@ impl Row {
                 Err(_) => Err("is not a known time zone"),
             }
         });
+        let schedule = reader.text("schedule", "name a schedule, or leave it out", |text| {
+            if text.is_empty() {
+                Err("is empty")
+            } else {
+                short(text)
+            }
+        });
         let keep_until = reader.time("keepUntil");
         let keep_reason = reader.text("keepReason", "use at most 256 printable characters", short);
         let expires_at = reader.time("expiresAt");
@@ -255,6 +265,7 @@ impl Row {
             host_name,
             parameters,
             time_zone,
+            schedule,
             keep_until,
             keep_reason,
             expires_at,
@@ -263,7 +274,8 @@ impl Row {
     }
 
     /// A digest of all that makes a request when the portal keeps no generation: a rewrite of an identical
-    /// row is no request, any change of what is asked is. Exemption and expiry are not part of it.
+    /// row is no request, any change of what is asked is. Exemption and expiry are not part of it. A row without a schedule of its own has the digest that it had before rows
+    /// could have one.
     pub fn fingerprint(&self) -> String {
         let parts = (
             (&self.user, &self.app, self.desired, self.generation),
@@ -274,7 +286,10 @@ impl Row {
                 &self.time_zone,
             ),
         );
-        digest(&parts)
+        match &self.schedule {
+            None => digest(&parts),
+            Some(schedule) => digest(&(parts, schedule)),
+        }
     }
 }
 
@@ -528,6 +543,7 @@ mod tests {
             base("keepuntil", "x".into()),
             &["keepuntil is not an attribute of a row: did you mean keepUntil?"],
         );
+        check(base("schedule", "".into()), &["schedule \"\" is empty"]);
         check(
             base("parameters", serde_json::json!({"A": 1})),
             &["parameters.A is a number, not a string"],
@@ -575,6 +591,32 @@ mod tests {
             read(row.clone()).fingerprint(),
             print("requestedAt", "2026-11-20T10:00:00Z".into())
         );
+    }
+
+    /// A digest that changed with a release would make a request of every row, and so a new day for every app.
+    #[test]
+    fn what_rows_had_before_they_could_choose_a_schedule_they_have_still() {
+        let row = serde_json::json!({
+            "user": "ann", "app": "shop", "desired": "Running", "generation": 3,
+            "requestedAt": "2026-11-20T10:00:00Z", "timeZone": "Europe/Berlin", "parameters": {"SIZE": "small"},
+        });
+        let with = |field: &str, value: serde_json::Value| {
+            let mut row = row.clone();
+            row[field] = value;
+            read(row).fingerprint()
+        };
+        let before = (
+            ("ann", "shop", "Running", 3),
+            (
+                "2026-11-20T10:00:00Z",
+                None::<String>,
+                BTreeMap::from([("SIZE", "small")]),
+                "Europe/Berlin",
+            ),
+        );
+        assert_eq!(read(row.clone()).fingerprint(), digest(&before));
+        assert_ne!(with("schedule", "late".into()), digest(&before));
+        assert_ne!(with("schedule", "late".into()), with("schedule", "early".into()));
     }
 
     proptest! {

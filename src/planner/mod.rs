@@ -6,6 +6,7 @@
 
 pub mod adopt;
 mod build;
+mod choice;
 mod contest;
 mod desire;
 mod draft;
@@ -20,6 +21,7 @@ mod route;
 mod service;
 mod teardown;
 mod tell;
+mod times;
 mod ungated;
 
 use jiff::Timestamp;

@@ -5,6 +5,7 @@ use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
 use super::plan::{Action, Class, Requeue};
+use super::times::CLOSED;
 use crate::model::Timestamp;
 use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::memory::{Ending, Leftover, Operation};
@@ -263,6 +264,9 @@ fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
             Requeue::Sweep,
         )
         .because("RowValidity");
+    }
+    if wish.rule == CLOSED {
+        return Step::wait(Phase::Pending, CLOSED, wish.because.clone(), Requeue::Sweep);
     }
     let message = format!("{} Nothing of it is left.", wish.because);
     if wish.rule == SUPERSEDED {

@@ -203,6 +203,7 @@ fn policy() -> Policy {
         queue_timeout_minutes: 30,
         tasks: 2,
         schedule: None,
+        schedules: None,
         max_lifetime: None,
     };
     Policy {

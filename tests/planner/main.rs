@@ -6,6 +6,7 @@ mod adopt;
 mod boundaries;
 mod catalogue;
 mod checks;
+mod days;
 #[cfg(feature = "planted")]
 mod planted;
 mod recovery;

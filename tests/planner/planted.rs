@@ -4,7 +4,24 @@
 use std::process::Command;
 
 /// The bug, and a test that fails with it.
-const FOUND_BY: [(&str, &str); 0] = [];
+const FOUND_BY: [(&str, &str); 4] = [
+    (
+        "WakeIgnored",
+        "days::what_the_evening_suspends_the_next_morning_that_is_no_day_off_wakes_without_a_build",
+    ),
+    (
+        "DaysOffIgnored",
+        "days::what_the_evening_suspends_the_next_morning_that_is_no_day_off_wakes_without_a_build",
+    ),
+    (
+        "ClosingIgnored",
+        "days::who_asks_at_night_is_up_until_the_next_stop_or_the_one_after_or_waits_for_the_morning",
+    ),
+    (
+        "NightsNotCounted",
+        "days::what_nobody_asks_for_through_so_many_nights_is_destroyed",
+    ),
+];
 
 #[test]
 fn what_no_seed_finds_a_reviewed_plan_does() {

@@ -81,6 +81,10 @@ fn finder(bug: Bug) -> Finder {
         | Bug::StopUndone
         | Bug::DeletionUnconfirmed
         | Bug::HoldIgnored
+        | Bug::WakeIgnored
+        | Bug::DaysOffIgnored
+        | Bug::ClosingIgnored
+        | Bug::NightsNotCounted
         | Bug::RefusalForgotten
         | Bug::HostRenamed
         | Bug::FirstPageOnly => Finder::Elsewhere,

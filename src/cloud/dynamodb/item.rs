@@ -229,6 +229,7 @@ pub(super) fn of_row(row: &Row) -> Item {
         ("requestedAt", row.requested_at.as_ref().map(ToString::to_string)),
         ("hostName", row.host_name.as_ref().map(ToString::to_string)),
         ("timeZone", row.time_zone.clone()),
+        ("schedule", row.schedule.clone()),
         ("keepUntil", row.keep_until.as_ref().map(ToString::to_string)),
         ("keepReason", row.keep_reason.clone()),
         ("expiresAt", row.expires_at.as_ref().map(ToString::to_string)),
