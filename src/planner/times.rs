@@ -233,3 +233,6 @@ fn first_end(ask: &Ask<'_>, schedule: &Schedule, opened: Option<Timestamp>) -> O
 pub(super) fn is_a_nap(stop: &Stop) -> bool {
     stop.at_most == Desired::Suspended && matches!(stop.rule.as_str(), CURFEW | KEEP_UNTIL)
 }
+
+#[cfg(test)]
+mod tests;
