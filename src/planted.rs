@@ -129,6 +129,8 @@ mod catalogue {
         ClosingIgnored,
         /// what is suspended stays so, however many nights nobody asks for it
         NightsNotCounted,
+        /// an owner who is not active any more is ignored
+        OwnerIgnored,
         /// a row that is gone is acted on at once
         DeletionUnconfirmed,
         /// a mass deletion is not held

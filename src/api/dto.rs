@@ -64,6 +64,9 @@ pub struct RowBody {
     /// The schedule that it has instead of its catalogue entry's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+    /// Whether its owner is still somebody whose apps may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_active: Option<bool>,
     /// Exempt from the end of the day until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Timestamp>,
@@ -305,6 +308,7 @@ impl From<&Row> for RowBody {
             parameters: row.parameters.clone(),
             time_zone: row.time_zone.clone(),
             schedule: row.schedule.clone(),
+            owner_active: row.owner_active,
             keep_until: row.keep_until,
             keep_reason: row.keep_reason.clone(),
             expires_at: row.expires_at,

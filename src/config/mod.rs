@@ -20,6 +20,7 @@ mod settings;
 mod source;
 mod summary;
 mod types;
+mod users;
 mod values;
 mod variable;
 

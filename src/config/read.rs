@@ -13,7 +13,7 @@ use super::rule::{Wrong, nearest};
 use super::section::Section;
 use super::source::Source;
 use super::types::Config;
-use super::{Place, adopt, catalogue, policy, schedules, settings};
+use super::{Place, adopt, catalogue, policy, schedules, settings, users};
 use crate::model::policy::Policy;
 
 /// Reads `text`, which `file` holds.
@@ -53,6 +53,7 @@ fn all(mut root: Section<'_>) -> Config {
     let build_env = policy::build_env(root);
     let (schedules, names) = schedules::schedules(root);
     let catalogue = catalogue::apps(root, &names, &build_env);
+    let users = users::users(root);
     let adopt = adopt::rule(root, &adopt::names(&catalogue, root));
     root.finish();
     Config {
@@ -60,6 +61,7 @@ fn all(mut root: Section<'_>) -> Config {
         policy: Policy {
             catalogue,
             schedules,
+            users,
             scope: rules.scope,
             on_conflict: rules.on_conflict,
             keep_max: rules.keep_max,

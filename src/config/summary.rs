@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::rule::show;
 use super::types::{Config, Role};
 use crate::model::claim::{OnConflict, Scope};
-use crate::model::policy::CatalogueEntry;
+use crate::model::policy::{CatalogueEntry, Users};
 use crate::model::schedule::{CurfewAction, ManualStart, Schedule};
 
 /// Describes `config`; the next boundary of each schedule is the first after `now`.
@@ -220,6 +220,7 @@ fn notes(config: &Config, now: Timestamp) -> Vec<String> {
             ));
         }
     }
+    notes.extend(users(&policy.users));
     let tokens = &config.api.tokens;
     if !tokens.is_empty() && !tokens.iter().any(|token| token.role == Role::Operator) {
         notes.push("no token has the role operator, so nobody can change anything over the API".to_owned());
@@ -238,6 +239,28 @@ fn notes(config: &Config, now: Timestamp) -> Vec<String> {
         notes.push(format!(
             "policy.confirm_absence is {}: ECS may answer with what was true a minute ago, so less than 1m is for tests",
             show(confirm)
+        ));
+    }
+    notes
+}
+
+/// Lists of users stop apps as soon as a daemon reads them, so they are never to surprise.
+fn users(users: &Users) -> Vec<String> {
+    let mut notes = Vec::new();
+    let count = |many: usize| match many {
+        1 => "one user".to_owned(),
+        many => format!("{many} users"),
+    };
+    if !users.deny.is_empty() {
+        notes.push(format!(
+            "users.deny names {}: whatever apps they have are destroyed at once, exempt or not",
+            count(users.deny.len())
+        ));
+    }
+    if let Some(allow) = &users.allow {
+        notes.push(format!(
+            "users.allow names {}: whatever apps anybody else has are destroyed at once, exempt or not",
+            count(allow.len())
         ));
     }
     notes

@@ -171,7 +171,7 @@ pub struct RowGone {
 pub struct Stop {
     /// When it was due.
     pub due: Timestamp,
-    /// The rule: `Curfew`, `KeepUntil`, `NightsUnused`, `ExpiresAt`, `MaxLifetime` or
+    /// The rule: `Curfew`, `KeepUntil`, `NightsUnused`, `ExpiresAt`, `MaxLifetime`, `OwnerInactive` or
     /// `Superseded`.
     pub rule: String,
     /// What the app may be at most from then on.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::backoff::Backoff;
 use super::claim::{OnConflict, Scope};
 use super::memory::Accepted;
-use super::name::{AppName, ClusterName, ProjectName};
+use super::name::{AppName, ClusterName, ProjectName, User};
 use super::schedule::Schedule;
 
 /// Everything the planner may consult besides the app itself.
@@ -18,6 +18,8 @@ pub struct Policy {
     pub catalogue: BTreeMap<AppName, CatalogueEntry>,
     /// Named schedules.
     pub schedules: BTreeMap<String, Schedule>,
+    /// Who may have apps at all.
+    pub users: Users,
     /// What "one instance per user" counts.
     pub scope: Scope,
     /// What becomes of a request for a slot that is taken.
@@ -52,6 +54,40 @@ impl Policy {
         };
         let known = |name: &String| self.schedules.get(name);
         chosen.and_then(known).or_else(|| usual.and_then(known))
+    }
+}
+
+/// Who may have apps, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Users {
+    /// Those who may not.
+    pub deny: BTreeSet<User>,
+    /// The only ones who may; `None`: everybody.
+    pub allow: Option<BTreeSet<User>>,
+}
+
+/// What a user is by the lists of an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// May have apps.
+    Active,
+    /// Is on the list of those who may not.
+    Denied,
+    /// Is not on the list of those who may.
+    NotAllowed,
+}
+
+impl Users {
+    /// What `user` is.
+    pub fn standing(&self, user: &User) -> Standing {
+        let allowed = self.allow.as_ref();
+        if self.deny.contains(user) {
+            Standing::Denied
+        } else if allowed.is_some_and(|allowed| !allowed.contains(user)) {
+            Standing::NotAllowed
+        } else {
+            Standing::Active
+        }
     }
 }
 

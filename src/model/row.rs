@@ -68,6 +68,8 @@ pub enum RawValue {
     Text(String),
     /// A number, as written.
     Number(String),
+    /// A boolean.
+    Bool(bool),
     /// A map.
     Map(BTreeMap<String, RawValue>),
     /// Anything else; the text names its kind.
@@ -79,6 +81,7 @@ impl RawValue {
         match self {
             RawValue::Text(_) => "a string",
             RawValue::Number(_) => "a number",
+            RawValue::Bool(_) => "a boolean",
             RawValue::Map(_) => "a map",
             RawValue::Other(kind) => kind,
         }
@@ -109,8 +112,8 @@ impl<'de> Deserialize<'de> for RawValue {
             fn visit_f64<E>(self, n: f64) -> Result<RawValue, E> {
                 Ok(RawValue::Number(n.to_string()))
             }
-            fn visit_bool<E>(self, _: bool) -> Result<RawValue, E> {
-                Ok(RawValue::Other("a boolean"))
+            fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
+                Ok(RawValue::Bool(value))
             }
             fn visit_unit<E>(self) -> Result<RawValue, E> {
                 Ok(RawValue::Other("null"))
@@ -162,6 +165,8 @@ pub struct Row {
     pub time_zone: Option<String>,
     /// The schedule that it has instead of its catalogue entry's.
     pub schedule: Option<String>,
+    /// Whether its owner is still somebody whose apps may run.
+    pub owner_active: Option<bool>,
     /// Exempt from curfew until then.
     pub keep_until: Option<Timestamp>,
     /// Why.
@@ -173,7 +178,7 @@ pub struct Row {
 }
 
 /// The attributes a row may have.
-pub const ATTRIBUTES: [&str; 14] = [
+pub const ATTRIBUTES: [&str; 15] = [
     "id",
     "user",
     "app",
@@ -184,6 +189,7 @@ pub const ATTRIBUTES: [&str; 14] = [
     "parameters",
     "timeZone",
     "schedule",
+    "ownerActive",
     "keepUntil",
     "keepReason",
     "expiresAt",
@@ -248,6 +254,7 @@ impl Row {
                 short(text)
             }
         });
+        let owner_active = reader.boolean("ownerActive");
         let keep_until = reader.time("keepUntil");
         let keep_reason = reader.text("keepReason", "use at most 256 printable characters", short);
         let expires_at = reader.time("expiresAt");
@@ -266,6 +273,7 @@ impl Row {
             parameters,
             time_zone,
             schedule,
+            owner_active,
             keep_until,
             keep_reason,
             expires_at,
@@ -274,7 +282,8 @@ impl Row {
     }
 
     /// A digest of all that makes a request when the portal keeps no generation: a rewrite of an identical
-    /// row is no request, any change of what is asked is. Exemption and expiry are not part of it. A row without a schedule of its own has the digest that it had before rows
+    /// row is no request, any change of what is asked is. Exemption and expiry are not part of it, nor is what
+    /// somebody else says of the owner. A row without a schedule of its own has the digest that it had before rows
     /// could have one.
     pub fn fingerprint(&self) -> String {
         let parts = (
@@ -391,6 +400,21 @@ impl Reader {
             },
             other => {
                 self.problem(field, format!("is {}, not a number", other.kind()), remedy);
+                None
+            }
+        }
+    }
+
+    fn boolean(&mut self, field: &str) -> Option<bool> {
+        match self.raw.remove(field)? {
+            RawValue::Bool(value) => Some(value),
+            other => {
+                let problem = format!("is {}, not a boolean", other.kind());
+                self.problem(
+                    field,
+                    problem,
+                    "use true or false, not in quotes, or leave it out",
+                );
                 None
             }
         }
@@ -543,6 +567,10 @@ mod tests {
             base("keepuntil", "x".into()),
             &["keepuntil is not an attribute of a row: did you mean keepUntil?"],
         );
+        check(
+            base("ownerActive", "false".into()),
+            &["ownerActive is a string, not a boolean: use true or false"],
+        );
         check(base("schedule", "".into()), &["schedule \"\" is empty"]);
         check(
             base("parameters", serde_json::json!({"A": 1})),
@@ -615,6 +643,7 @@ mod tests {
             ),
         );
         assert_eq!(read(row.clone()).fingerprint(), digest(&before));
+        assert_eq!(with("ownerActive", false.into()), digest(&before));
         assert_ne!(with("schedule", "late".into()), digest(&before));
         assert_ne!(with("schedule", "late".into()), with("schedule", "early".into()));
     }

@@ -293,6 +293,7 @@ impl Judge<'_> {
             parameters: BTreeMap::new(),
             time_zone: None,
             schedule: None,
+            owner_active: None,
             keep_until: None,
             keep_reason: None,
             expires_at: None,

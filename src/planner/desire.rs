@@ -1,10 +1,12 @@
 //! What is *effectively* wanted: the least of what the row asks, its expiry, the end of its day, a newer request
-//! for its slot and its deletion allow. Level-based: a boundary that passed while nobody looked still counts.
+//! for its slot, its deletion and its owner's leave allow. Level-based: a boundary that passed while nobody looked
+//! still counts.
 
 use jiff::tz::TimeZone;
 
 use super::contest::{self, SUPERSEDED};
 use super::draft::{Draft, minute};
+use super::owner::{self, OWNER_INACTIVE};
 use super::times::{self, Ask, Coming, Times, is_a_nap};
 use crate::model::memory::{Accepted, Stop};
 use crate::model::observed::Observed;
@@ -34,10 +36,12 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         draft.memory.stop = None;
     }
     wake(draft, &times);
-    for stop in [times.due.clone(), contest::outbid(draft, &accepted)]
-        .into_iter()
-        .flatten()
-    {
+    let stops = [
+        times.due.clone(),
+        contest::outbid(draft, &accepted),
+        owner::stop(draft),
+    ];
+    for stop in stops.into_iter().flatten() {
         let lowest = draft
             .memory
             .stop
@@ -70,6 +74,11 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
             "It was asked for while its schedule is closed, and starts at {}.",
             minute(held.until)
         );
+    }
+    if let Some(inactive) = owner::inactive(draft).filter(|_| accepted.desired > Desired::Destroyed) {
+        wish.level = Desired::Destroyed;
+        wish.rule = OWNER_INACTIVE;
+        wish.because = inactive.because();
     }
     judge_deletion(draft, &mut wish);
     wish.next = next_change(draft, &accepted, &wish, &times);
@@ -163,6 +172,10 @@ fn without_a_spec(draft: &mut Draft<'_>) -> Wish {
     };
     let there = draft.memory.deployment.is_some();
     match &draft.view.row {
+        Observed::Present(_) if there && let Some(inactive) = owner::inactive(draft) => {
+            wish.rule = OWNER_INACTIVE;
+            wish.because = inactive.because();
+        }
         Observed::Present(row) if there && row.desired != Some(Desired::Destroyed) => {
             wish.level = Desired::Running;
         }
@@ -193,6 +206,10 @@ fn explain(stop: &Stop) -> (&'static str, String) {
         times::NIGHTS_UNUSED => (
             times::NIGHTS_UNUSED,
             format!("By {due} nobody had asked for it in too many nights; a new request deploys it again."),
+        ),
+        OWNER_INACTIVE => (
+            OWNER_INACTIVE,
+            format!("Its owner was not active at {due}; a new request starts it again."),
         ),
         times::KEEP_UNTIL => (
             times::KEEP_UNTIL,

@@ -14,6 +14,7 @@ mod health;
 mod intake;
 pub mod invariants;
 mod operation;
+mod owner;
 mod pause;
 pub mod plan;
 mod recall;

@@ -4,6 +4,7 @@ use super::contest::SUPERSEDED;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
+use super::owner::{self, OWNER_INACTIVE};
 use super::plan::{Action, Class, Requeue};
 use super::times::CLOSED;
 use crate::model::Timestamp;
@@ -267,6 +268,10 @@ fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
     }
     if wish.rule == CLOSED {
         return Step::wait(Phase::Pending, CLOSED, wish.because.clone(), Requeue::Sweep);
+    }
+    if wish.rule == OWNER_INACTIVE && owner::inactive(draft).is_some() {
+        let phase = Phase::Refused;
+        return Step::wait(phase, OWNER_INACTIVE, wish.because.clone(), Requeue::Sweep);
     }
     let message = format!("{} Nothing of it is left.", wish.because);
     if wish.rule == SUPERSEDED {

@@ -1,4 +1,4 @@
-//! Schedules that can't mean what they say and days off from files.
+//! Schedules that can't mean what they say, days off from files, and who may have apps.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -201,8 +201,26 @@ fn schedules_that_rows_may_choose_exist() {
 }
 
 #[test]
-fn the_summary_tells_all_of_a_schedule() {
-    let text = "[schedules.night]\ntime_zone = \"Europe/Berlin\"\nteardown = \"0 19 * * *\"\n\
+fn lists_of_users_name_somebody_and_nobody_twice() {
+    check(&[
+        (
+            "[users]\nallow = []",
+            "2:9 users.allow: lets nobody have an app = name those who may, or leave it out to let everybody",
+        ),
+        (
+            "[users]\nallow = [\"ann\", \"bob\"]\ndeny = [\"bob\"]",
+            "2:9 users.allow: names \"bob\", who is in deny too = keep one of the two; deny would win",
+        ),
+        (
+            "[users]\ndeny = [\"\"]",
+            "2:9 users.deny[0]: \"\" is empty = write it as rows have it in user",
+        ),
+    ]);
+}
+
+#[test]
+fn the_summary_tells_all_of_a_schedule_and_whom_the_lists_hit() {
+    let text = "[users]\ndeny = [\"ann\"]\nallow = [\"bob\", \"cid\"]\n[schedules.night]\ntime_zone = \"Europe/Berlin\"\nteardown = \"0 19 * * *\"\n\
                 action = \"suspend\"\nclosed_for = \"12h\"\nwake = \"30 7 * * MON-FRI\"\ndestroy_after = 5\nwarn_before = \"30m\"\n\
                 days_off = [\"2026-12-24..2026-12-26\"]\nmanual_start = \"enforce\"\n\
                 [apps.shop]\nproject = \"pp\"\ncluster = \"c\"\ndomain = \"d\"\nschedule = \"night\"\nschedules = []\n";
@@ -216,6 +234,8 @@ fn the_summary_tells_all_of_a_schedule() {
          closed for 12h, wakes at \"30 7 * * MON-FRI\" (next Mon 2026-12-28 07:30:00 +01:00), destroys after 5 nights more without a \
          request, warns 30m before, 3 days off (next 2026-12-24), who asks while it is closed waits until it opens\n",
         "app        shop: project pp, cluster c, https://{host_name}, schedule night, of which rows have no choice\n",
+        "note       users.deny names one user: whatever apps they have are destroyed at once, exempt or not\n",
+        "note       users.allow names 2 users: whatever apps anybody else has are destroyed at once, exempt or not\n",
     ] {
         assert!(before.contains(line), "{line}\nis not in\n{before}");
     }

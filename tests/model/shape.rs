@@ -11,7 +11,7 @@ use lamplighter::model::name::{
     AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId, ProjectName, User,
 };
 use lamplighter::model::policy::{
-    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing,
+    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing, Users,
 };
 use lamplighter::model::row::Row;
 use serde_json::json;
@@ -209,6 +209,7 @@ fn policy() -> Policy {
     Policy {
         catalogue: BTreeMap::from([(entry.name.clone(), entry)]),
         schedules: BTreeMap::new(),
+        users: Users::default(),
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: far,

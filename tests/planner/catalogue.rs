@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::name::{AppName, ClusterName, ProjectName};
 use lamplighter::model::policy::{
-    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing,
+    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing, Users,
 };
 use lamplighter::model::schedule::{Cron, CurfewAction, ManualStart, Schedule};
 
@@ -92,6 +92,7 @@ pub(crate) fn policy() -> Policy {
             .map(|entry| (entry.name.clone(), entry))
             .collect(),
         schedules: schedules.into_iter().map(|s| (s.name.clone(), s)).collect(),
+        users: Users::default(),
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: SignedDuration::from_hours(72),

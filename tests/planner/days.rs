@@ -1,6 +1,7 @@
-//! Lives of apps by their schedules: nights and wakes, closed times and days off.
+//! Lives of apps by their schedules: nights and wakes, closed times, days off, and owners who leave.
 
 use jiff::SignedDuration;
+use lamplighter::model::name::User;
 use lamplighter::model::row::Desired;
 use lamplighter::model::schedule::{Cron, Schedule};
 use lamplighter::model::status::Phase;
@@ -127,6 +128,40 @@ fn what_nobody_asks_for_through_so_many_nights_is_destroyed() {
         tale.wait_until("2026-11-26T18:00:00Z").until(Phase::Destroyed);
         tale.note("and it is not woken again");
         tale.wait_until("2026-11-27T06:30:00Z").pass();
+    });
+}
+
+/// coder/coder#10597, #13790: the apps of somebody who has left stop, and do not start again.
+#[test]
+fn the_apps_of_an_owner_who_has_left_are_destroyed_and_not_started() {
+    tell("owner_left", |tale| {
+        let mut kept = row("shop");
+        kept["keepUntil"] = json!("2026-11-22T18:00:00Z");
+        tale.write(kept).soon(Phase::Ready);
+        tale.note("the row is wrong otherwise, and is believed in this");
+        tale.change(&json!({"ownerActive": false, "colour": "red"}))
+            .until(Phase::Refused);
+        tale.change(&json!({"colour": null, "generation": 2})).pass();
+        tale.note("back again, it takes a new request");
+        tale.change(&json!({"ownerActive": true})).pass();
+        tale.change(&json!({"generation": 3})).soon(Phase::Ready);
+    });
+    tell("owner_denied", |tale| {
+        tale.write(row("night")).soon(Phase::Ready);
+        tale.note("the configuration denies ann");
+        tale.world.policy.users.deny = [User::parse("ann").unwrap()].into();
+        tale.until(Phase::Refused);
+        tale.note("the configuration allows only bob");
+        tale.world.policy.users.deny.clear();
+        tale.world.policy.users.allow = Some([User::parse("bob").unwrap()].into());
+        tale.change(&json!({"generation": 2})).pass();
+        tale.note("a row that asks for nothing is not refused");
+        tale.change(&json!({"desired": "Destroyed", "generation": 3}))
+            .pass();
+        tale.note("the configuration allows everybody");
+        tale.world.policy.users.allow = None;
+        tale.change(&json!({"desired": "Running", "generation": 4}))
+            .soon(Phase::Ready);
     });
 }
 
@@ -296,7 +331,7 @@ fn a_record_of_before_rows_could_choose_reads_the_same() {
     tale.write(row("shop")).soon(Phase::Ready);
     let memory = tale.world.memory.as_ref().unwrap();
     let text = serde_json::to_string(memory).unwrap();
-    for new in ["ownSchedule", "wokenAt"] {
+    for new in ["ownSchedule", "wokenAt", "ownerActive"] {
         assert!(!text.contains(new), "{new} in {text}");
     }
     assert_eq!(memory.accepted.as_ref().unwrap().desired, Desired::Running);

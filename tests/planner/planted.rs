@@ -4,7 +4,7 @@
 use std::process::Command;
 
 /// The bug, and a test that fails with it.
-const FOUND_BY: [(&str, &str); 4] = [
+const FOUND_BY: [(&str, &str); 5] = [
     (
         "WakeIgnored",
         "days::what_the_evening_suspends_the_next_morning_that_is_no_day_off_wakes_without_a_build",
@@ -20,6 +20,10 @@ const FOUND_BY: [(&str, &str); 4] = [
     (
         "NightsNotCounted",
         "days::what_nobody_asks_for_through_so_many_nights_is_destroyed",
+    ),
+    (
+        "OwnerIgnored",
+        "days::the_apps_of_an_owner_who_has_left_are_destroyed_and_not_started",
     ),
 ];
 

@@ -460,6 +460,7 @@ fn raw_value(value: &Value) -> RawValue {
     match (kind.as_str(), inner) {
         ("S", Value::String(text)) => RawValue::Text(text.clone()),
         ("N", Value::String(text)) => RawValue::Number(text.clone()),
+        ("BOOL", Value::Bool(value)) => RawValue::Bool(*value),
         ("M", Value::Object(map)) => RawValue::Map(
             map.iter()
                 .map(|(name, value)| (name.clone(), raw_value(value)))

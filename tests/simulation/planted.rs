@@ -85,6 +85,7 @@ fn finder(bug: Bug) -> Finder {
         | Bug::DaysOffIgnored
         | Bug::ClosingIgnored
         | Bug::NightsNotCounted
+        | Bug::OwnerIgnored
         | Bug::RefusalForgotten
         | Bug::HostRenamed
         | Bug::FirstPageOnly => Finder::Elsewhere,

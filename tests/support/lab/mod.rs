@@ -286,6 +286,7 @@ impl Lab {
             .map(|(name, value)| {
                 let value = match *name {
                     "generation" => RawValue::Number((*value).to_owned()),
+                    "ownerActive" => RawValue::Bool(*value == "true"),
                     _ => RawValue::Text((*value).to_owned()),
                 };
                 ((*name).to_owned(), value)
