@@ -14,12 +14,8 @@ stage() {
   fi
 }
 
-# The production image is built without the feature `dev`.
-check_without_dev() {
-  cargo check --quiet --locked --no-default-features
-}
-
-# The tests are built with a feature that only tests may have: bugs that can be planted. Everything else is checked without.
+# The tests are built with a feature that only tests may have: bugs that can be planted. Whatever is linted or tested has
+# it, so that the project is built once; as it is released, without it and without `dev`, it is linted by itself.
 features=planted
 
 # cargo test prints one summary for each test binary, the last one often of no test at all; this adds them up. It
@@ -37,16 +33,15 @@ stage 'python tools' scripts/venv.sh
 stage 'node modules' scripts/portal.sh
 stage 'scripts' scripts/lint.sh
 stage 'cargo fmt' cargo fmt --all --check -- -l
-stage 'cargo clippy' cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
-stage 'cargo clippy, with bugs to be planted' cargo clippy --quiet --workspace --all-targets --locked --features "$features" -- -D warnings
-stage 'cargo check, without dev' check_without_dev
+stage 'cargo clippy' cargo clippy --quiet --workspace --all-targets --locked --features "$features" -- -D warnings
+stage 'cargo clippy, as it is released' cargo clippy --quiet --locked --lib --bins --no-default-features -- -D warnings
 stage 'cargo deny' scripts/deny.sh --if-there
 
 if cargo nextest --version >/dev/null 2>&1; then
   profile=default
   [[ -z ${CI:-} ]] || profile=ci
-  stage 'documentation tests' cargo test --quiet --workspace --locked --doc
   stage 'build the tests' cargo nextest run --workspace --locked --features "$features" --no-run --cargo-quiet
+  stage 'documentation tests' cargo test --quiet --workspace --locked --features "$features" --doc
   echo '== tests'
   exec cargo nextest run --workspace --locked --features "$features" --profile "$profile" --cargo-quiet
 fi

@@ -109,11 +109,16 @@ impl Inventory {
             rivals: BTreeMap::new(),
             paused: pauses.as_ref().map_or(Observed::Unknown, |pauses| pauses.of(id)),
             deletions,
+            approvals: Observed::Unknown,
             admission,
             entropy,
         };
         if view.row.is_unknown() || view.memory.is_unknown() {
             return view;
+        }
+        if view.row.is_absent() && misses_approvals(view.memory.present()) {
+            let approvals = self.cloud.state.approvals().await;
+            view.approvals = known(approvals.map(|approvals| Some(approvals.count)), "approvals", id);
         }
         let keys = self.claims_that_matter(
             view.row.present(),
@@ -249,6 +254,13 @@ impl Inventory {
             view.stopped_task = known(stopped, "stopped tasks", &view.id);
         }
     }
+}
+
+/// Whether a row that is missed from now on, or was before that could be read, is to be told apart from those that
+/// an approval is about.
+fn misses_approvals(memory: Option<&Memory>) -> bool {
+    let gone = memory.map(|memory| memory.row_gone.as_ref());
+    gone.is_some_and(|gone| gone.is_none_or(|gone| gone.approvals.is_none()))
 }
 
 /// Whether a service has all the tasks it should have, so that asking the app makes sense.

@@ -153,7 +153,9 @@ mod catalogue {
         RouteLossIgnored,
         /// a lease is its owner's for ever
         LeaseForEver,
-        /// a listing or a scan ends with its first page
+        /// History that knows more than the state table is not asked.
+    HistoryIgnored,
+    /// a listing or a scan ends with its first page
         FirstPageOnly,
     }
 

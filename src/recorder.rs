@@ -176,6 +176,7 @@ fn event(
         reason: after.status.reason.clone(),
         message: after.status.message.clone(),
         phase: after.status.phase.to_string(),
+        version: Some(after.version),
         requested_by: view.row.present().and_then(|row| row.requested_by.clone()),
         ttl,
     }]

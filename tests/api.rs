@@ -252,7 +252,7 @@ async fn a_mass_deletion_waits_for_an_approval() {
         .ask("POST", approve, &json_body, "{}")
         .await
         .assert_problem(409, "nothing-held");
-    assert_eq!(*served.fake.approved.lock().unwrap(), None);
+    assert_eq!(served.fake.approvals.lock().unwrap().count, 0);
 
     served.fake.fleet.lock().unwrap().deletions = Deletions::Held {
         vanished: 9,
@@ -271,13 +271,14 @@ async fn a_mass_deletion_waits_for_an_approval() {
         .ask("POST", approve, &["Content-Type: text/plain"], "{}")
         .await
         .assert_problem(415, "not-json");
-    assert_eq!(*served.fake.approved.lock().unwrap(), None);
+    assert_eq!(served.fake.approvals.lock().unwrap().count, 0);
     let answer = served.ask("POST", approve, &json_body, "").await;
     assert_eq!(
         (answer.status, answer.json()),
         (202, json!({"approvedAt": NOW, "vanished": 9, "known": 20}))
     );
-    assert_eq!(*served.fake.approved.lock().unwrap(), Some(time(NOW)));
+    let approvals = *served.fake.approvals.lock().unwrap();
+    assert_eq!((approvals.count, approvals.latest), (1, Some(time(NOW))));
     assert_eq!(served.get("/api/v1/holds").await.json()["approvedAt"], NOW);
 }
 

@@ -386,7 +386,7 @@ async fn an_approval_says_what_it_approves() {
     let printed = at(&served, &["approve"]).await.unwrap();
     assert!(printed.contains("Apps without a row: c3"), "{printed}");
     assert!(printed.contains("9 of 20 rows"), "{printed}");
-    assert_eq!(*served.fake.approved.lock().unwrap(), Some(time(NOW)));
+    assert_eq!(served.fake.approvals.lock().unwrap().latest, Some(time(NOW)));
     let printed = at(&served, &["approve", "-o", "json"]).await.unwrap();
     let approval: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(approval["vanished"], 9);

@@ -9,7 +9,7 @@ pub use crate::model::pause::{Pause, Pauses};
 pub use crate::model::row::{Desired, Problem};
 pub use crate::model::status::{BuildStatus, ConditionKind, NextChange, Phase, Status, Truth};
 
-use crate::controller::handle::AppSummary;
+use crate::controller::handle::{AppSummary, Fleet};
 use crate::model::history::Event;
 use crate::model::policy::{Deletions, Orphans};
 use crate::model::row::Row;
@@ -418,11 +418,11 @@ impl From<Orphans> for Reaping {
     }
 }
 
-impl From<&Deletions> for DeletionHold {
-    fn from(deletions: &Deletions) -> Self {
-        match deletions {
+impl From<&Fleet> for DeletionHold {
+    fn from(fleet: &Fleet) -> Self {
+        match &fleet.deletions {
             Deletions::Unjudged => Self::Unjudged,
-            Deletions::Clear { as_of } => Self::Clear { as_of: *as_of },
+            Deletions::Clear { .. } => fleet.as_of.map_or(Self::Unjudged, |as_of| Self::Clear { as_of }),
             Deletions::Held {
                 vanished,
                 known,

@@ -1,5 +1,5 @@
 //! What waits for a person: deletions that are held because too many rows vanished at once. An approval is
-//! a time in the state table; the controller's next sweep reads it there.
+//! counted in the state table; the controller's next sweep reads it there.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -15,8 +15,8 @@ use crate::model::policy::Deletions;
 const WITHOUT_ROW_MAX: usize = 100;
 
 pub(super) async fn show(State(state): State<ApiState>) -> Result<Response, Refused> {
-    let (approved_at, pauses) = tokio::join!(state.state.deletions_approved_at(), state.state.pauses());
-    let approved_at = approved_at.map_err(|error| Refused::read(&error))?;
+    let (approvals, pauses) = tokio::join!(state.state.approvals(), state.state.pauses());
+    let approvals = approvals.map_err(|error| Refused::read(&error))?;
     let pauses = pauses.map_err(|error| Refused::read(&error))?;
     let fleet = state.handle.fleet();
     let without_row = fleet
@@ -32,9 +32,9 @@ pub(super) async fn show(State(state): State<ApiState>) -> Result<Response, Refu
         .take(WITHOUT_ROW_MAX)
         .collect();
     let holds = Holds {
-        deletions: (&fleet.deletions).into(),
+        deletions: (&*fleet).into(),
         without_row,
-        approved_at,
+        approved_at: approvals.latest,
         pauses,
         unreadable: fleet.unreadable.clone(),
     };
@@ -52,10 +52,12 @@ pub(super) async fn approve(State(state): State<ApiState>, request: Request) -> 
             ));
         }
     };
+    let approvals = state.state.approvals().await;
+    let approvals = approvals.map_err(|error| Refused::read(&error))?;
     let approved_at = state.handle.now();
     state
         .state
-        .approve_deletions(approved_at)
+        .approve_deletions(approvals, approved_at)
         .await
         .map_err(|error| Refused::write(&error))?;
     tracing::info!(vanished, known, "an operator approved a mass deletion");

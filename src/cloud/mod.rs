@@ -20,6 +20,7 @@ use crate::model::observed::{
     Build, ClaimHolders, Gate, ListedBuild, Observed, Probe, Service, StoppedTask, TargetGroup,
 };
 use crate::model::pause::{Pause, PauseScope, Pauses};
+use crate::model::policy::Approvals;
 use crate::model::row::Row;
 
 mod error;
@@ -84,10 +85,10 @@ pub trait StateStore: Send + Sync {
     async fn write(&self, write: &Write) -> std::result::Result<(), WriteError>;
     /// The newest events of an app, newest first.
     async fn events(&self, id: &AppId, limit: u32) -> Result<Vec<Event>>;
-    /// When an operator last approved a mass deletion.
-    async fn deletions_approved_at(&self) -> Result<Option<Timestamp>>;
-    /// Approves every deletion seen up to `at`.
-    async fn approve_deletions(&self, at: Timestamp) -> Result<()>;
+    /// How operators have let mass deletions go on, read consistently.
+    async fn approvals(&self) -> Result<Approvals>;
+    /// Counts an approval after those that were `seen`, unless somebody has counted one since. Safe to repeat.
+    async fn approve_deletions(&self, seen: Approvals, at: Timestamp) -> Result<()>;
     /// What operators have paused, read consistently.
     async fn pauses(&self) -> Result<Pauses>;
     /// Begins a pause, or with `None` ends it, and says what is paused then. Safe to repeat.
@@ -124,8 +125,8 @@ pub struct StateSnapshot {
     pub gates: BTreeMap<OperationId, Gate>,
     /// Claims by key.
     pub claims: BTreeMap<ClaimKey, Claim>,
-    /// When an operator last approved a mass deletion.
-    pub deletions_approved_at: Option<Timestamp>,
+    /// How operators have let mass deletions go on.
+    pub approvals: Approvals,
     /// What operators have paused.
     pub pauses: Pauses,
     /// Items that could not be read as what their key says, with the reason. Their apps stay unknown.

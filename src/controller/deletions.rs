@@ -3,18 +3,23 @@
 //! More than max(5, 10 %) of the known rows gone at once is held until the rows are back or an operator
 //! approves. The judgement is made afresh by every sweep from what the tables say, so it outlives restarts.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::cloud::{Rows, StateSnapshot};
 use crate::inventory::Strays;
 use crate::model::memory::{Memory, RowGone};
-use crate::model::policy::Deletions;
+use crate::model::name::AppId;
+use crate::model::policy::{Approvals, Deletions};
 
 /// The judgement of the last complete sweep.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Judgement {
     judged: Deletions,
-    approved_at: Option<Timestamp>,
+    /// Rows that memory missed before that sweep read the desired table, and that were not in it either: since when.
+    missed: BTreeMap<AppId, Timestamp>,
+    approvals: Approvals,
 }
 
 /// Up to this many rows may always go at once.
@@ -26,7 +31,8 @@ impl Judgement {
     pub(super) fn unjudged(state: &StateSnapshot) -> Self {
         Self {
             judged: Deletions::Unjudged,
-            approved_at: state.deletions_approved_at,
+            missed: BTreeMap::new(),
+            approvals: state.approvals,
         }
     }
 
@@ -44,12 +50,14 @@ impl Judgement {
             strays.filter(move |stray| !known(&stray.id))
         };
         let known = state.memories.values().filter(|memory| counts(memory)).count() + unremembered().count();
-        let approved_at = state.deletions_approved_at;
-        let gone = state
-            .memories
-            .values()
-            .filter(|memory| counts(memory) && !rows.rows.contains_key(&memory.id))
-            .filter(|memory| !decided(memory.row_gone.as_ref(), approved_at));
+        let approvals = state.approvals;
+        let without_row = || {
+            let memories = state.memories.values();
+            memories.filter(|memory| !rows.rows.contains_key(&memory.id))
+        };
+        let gone = without_row()
+            .filter(|memory| counts(memory))
+            .filter(|memory| !decided(memory.row_gone.as_ref(), approvals));
         let (mut vanished, mut held) = (unremembered().filter(|stray| !stray.has_row).count(), false);
         for memory in gone {
             vanished += 1;
@@ -67,19 +75,31 @@ impl Judgement {
                 since,
             }
         } else {
-            Deletions::Clear { as_of: rows_read_at }
+            Deletions::Clear { gone_since: None }
         };
-        Self { judged, approved_at }
+        // The state table was read before the rows, so each of these was looked for twice.
+        let missed = without_row()
+            .filter_map(|memory| Some((memory.id.clone(), memory.row_gone.as_ref()?.since)))
+            .collect();
+        Self {
+            judged,
+            missed,
+            approvals,
+        }
     }
 
     /// What it means for one app.
     pub(super) fn for_app(&self, memory: Option<&Memory>) -> Deletions {
         let gone = memory.and_then(|memory| memory.row_gone.as_ref());
-        match (gone, self.approved_at) {
-            (Some(gone), Some(approved_at)) if approved_at >= gone.since => {
-                Deletions::Clear { as_of: approved_at }
-            }
-            (Some(_) | None, Some(_) | None) => self.judged.clone(),
+        if let Some(gone) = gone.filter(|gone| approved(gone, self.approvals)) {
+            let gone_since = Some(gone.since);
+            return Deletions::Clear { gone_since };
+        }
+        match &self.judged {
+            Deletions::Clear { .. } => Deletions::Clear {
+                gone_since: memory.and_then(|memory| self.missed.get(&memory.id).copied()),
+            },
+            judged @ (Deletions::Unjudged | Deletions::Held { .. }) => judged.clone(),
         }
     }
 
@@ -96,8 +116,13 @@ fn counts(memory: &Memory) -> bool {
 }
 
 /// Whether the deletion was confirmed or approved already, and so is not part of what vanished just now.
-fn decided(gone: Option<&RowGone>, approved_at: Option<Timestamp>) -> bool {
-    gone.is_some_and(|gone| gone.confirmed || approved_at.is_some_and(|at| at >= gone.since))
+fn decided(gone: Option<&RowGone>, approvals: Approvals) -> bool {
+    gone.is_some_and(|gone| gone.confirmed || approved(gone, approvals))
+}
+
+/// Whether an operator has approved since the row was first missed.
+fn approved(gone: &RowGone, approvals: Approvals) -> bool {
+    gone.approvals.is_some_and(|before| before < approvals.count)
 }
 
 #[cfg(test)]
@@ -134,7 +159,6 @@ mod tests {
                 rows.rows.insert(id, row);
             }
         }
-        state.deletions_approved_at = None;
         Judgement::of(&Judgement::default(), &rows, &state, &Strays::default(), at(10))
     }
 
@@ -143,7 +167,7 @@ mod tests {
         let clear = Judgement::overall;
         assert_eq!(
             *clear(&judge(20, 5, |_, _| {})),
-            Deletions::Clear { as_of: at(10) }
+            Deletions::Clear { gone_since: None }
         );
         assert!(matches!(
             clear(&judge(20, 6, |_, _| {})),
@@ -155,7 +179,7 @@ mod tests {
         ));
         assert_eq!(
             *clear(&judge(200, 20, |_, _| {})),
-            Deletions::Clear { as_of: at(10) }
+            Deletions::Clear { gone_since: None }
         );
         assert!(matches!(
             clear(&judge(200, 21, |_, _| {})),
@@ -173,7 +197,7 @@ mod tests {
         };
         assert_eq!(
             *judge(20, 20, destroyed).overall(),
-            Deletions::Clear { as_of: at(10) }
+            Deletions::Clear { gone_since: None }
         );
     }
 
@@ -183,12 +207,13 @@ mod tests {
             memory.row_gone = Some(RowGone {
                 since: at(0),
                 confirmed: n < 8,
+                approvals: Some(0),
                 held: false,
             });
         };
         assert_eq!(
             *judge(20, 12, confirmed).overall(),
-            Deletions::Clear { as_of: at(10) }
+            Deletions::Clear { gone_since: None }
         );
     }
 
@@ -199,6 +224,7 @@ mod tests {
             memory.row_gone = (n < 3).then_some(RowGone {
                 since: at(0),
                 confirmed: false,
+                approvals: Some(0),
                 held: true,
             });
         };
@@ -206,28 +232,58 @@ mod tests {
             judge(20, 3, left).overall(),
             Deletions::Held { vanished: 3, .. }
         ));
-        assert_eq!(*judge(20, 0, left).overall(), Deletions::Clear { as_of: at(10) });
+        assert_eq!(
+            *judge(20, 0, left).overall(),
+            Deletions::Clear { gone_since: None }
+        );
+    }
+
+    fn gone(since: i64, approvals: Option<u64>) -> Memory {
+        let mut memory = Memory::new(AppId::from_key("app0").unwrap());
+        memory.row_gone = Some(RowGone {
+            since: at(since),
+            confirmed: false,
+            approvals,
+            held: true,
+        });
+        memory
+    }
+
+    /// Clocks of replicas differ, so no time that one took is compared with that of another.
+    #[test]
+    fn an_approval_frees_what_was_missed_before_it_and_nothing_later() {
+        let mut judgement = judge(20, 12, |_, _| {});
+        judgement.approvals = Approvals {
+            count: 3,
+            latest: Some(at(-900)),
+        };
+        let freed = Deletions::Clear {
+            gone_since: Some(at(5)),
+        };
+        assert_eq!(judgement.for_app(Some(&gone(5, Some(2)))), freed);
+        judgement.approvals.latest = Some(at(900));
+        for approvals in [Some(3), Some(4), None] {
+            let judged = judgement.for_app(Some(&gone(5, approvals)));
+            assert!(matches!(judged, Deletions::Held { .. }), "{approvals:?}");
+        }
     }
 
     #[test]
-    fn an_approval_frees_what_was_gone_by_then_and_nothing_later() {
-        let mut judgement = judge(20, 12, |_, _| {});
-        judgement.approved_at = Some(at(5));
-        let mut memory = Memory::new(AppId::from_key("a").unwrap());
-        memory.row_gone = Some(RowGone {
-            since: at(5),
-            confirmed: false,
-            held: false,
+    fn a_sweep_confirms_only_what_was_missed_before_it_read_the_rows() {
+        let judgement = judge(20, 3, |n, memory| {
+            memory.row_gone = (n == 0).then(|| RowGone {
+                held: false,
+                ..gone(-5, Some(0)).row_gone.unwrap()
+            });
         });
+        let confirmed = |since| Deletions::Clear { gone_since: since };
         assert_eq!(
-            judgement.for_app(Some(&memory)),
-            Deletions::Clear { as_of: at(5) }
+            judgement.for_app(Some(&gone(-5, Some(0)))),
+            confirmed(Some(at(-5)))
         );
-        memory.row_gone = Some(RowGone {
-            since: at(6),
-            confirmed: false,
-            held: false,
-        });
-        assert!(matches!(judgement.for_app(Some(&memory)), Deletions::Held { .. }));
+        let mut late = gone(3, Some(0));
+        late.id = AppId::from_key("app1").unwrap();
+        assert_eq!(judgement.for_app(Some(&late)), confirmed(None));
+        assert_eq!(judgement.for_app(None), confirmed(None));
     }
 }

@@ -277,6 +277,8 @@ impl Controller {
             .values()
             .filter(|memory| orphans.reap && !rows.contains_key(&memory.id))
             .filter(|memory| memory.operation.is_none())
+            // One that is paused would stand in the way of all that were found after it.
+            .filter(|memory| state.pauses.of(&memory.id).is_absent())
             .filter_map(|memory| Some((memory.found.as_ref()?.since, &memory.id)))
             .filter(|(since, _)| later(*since, orphans.reap_after) <= now)
             .collect();

@@ -12,6 +12,7 @@ use crate::cloud::{Error, WriteError};
 use crate::executor::Outcome;
 use crate::inventory::Glance;
 use crate::metrics::{BuildOutcome, ReconcileResult};
+use crate::model::history::Event;
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
 use crate::model::observed::Observed;
@@ -26,6 +27,10 @@ use crate::recorder::Recorded;
 const LIMIT_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 /// How long nothing is started after a throttle that outlasted the SDK's own retries.
 const THROTTLE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+
+/// How much of an app's history is asked for its newest version: lines are in the order of clocks, of which each
+/// replica has its own.
+const HISTORY_ASKED: u32 = 8;
 
 impl Controller {
     /// Takes one app through the four stages.
@@ -43,7 +48,12 @@ impl Controller {
         self.distrust_a_lost_table(known, &mut view);
         let read = self.clock.now();
         let now = planted!(NowRounded => later(read, SignedDuration::from_secs(3600 - read.as_second() % 3600)), else read);
-        let plan = self.decide(&mut view, now);
+        let mut plan = self.decide(&mut view, now);
+        let changes = plan.action.is_some() || plan.forget || view.memory.present() != Some(&plan.memory);
+        if changes && !view.memory.is_unknown() && !self.history_agrees(&view).await {
+            view.memory = Observed::Unknown;
+            plan = planner::plan(&view, &self.policy, now);
+        }
         // With a bug planted, the oracles of the world are to find it by themselves.
         debug_assert!(
             planted!() || planner::invariants::violations(&view, &plan).is_empty(),
@@ -81,6 +91,37 @@ impl Controller {
             }
             view.memory = Observed::Unknown;
         }
+    }
+
+    /// Whether history, which is a table of its own, tells of no later memory than the one at hand. A process that has
+    /// just begun knows of none to compare with, and the newest builds of what the state table has lost may not be
+    /// listed yet. So that is asked before it first changes anything of an app, and where it disagrees, or can't be
+    /// read, nothing is.
+    async fn history_agrees(&self, view: &AppView) -> bool {
+        // Of one loss, each app would tell again.
+        if self.state().vouched_for(&view.id) || planted!(HistoryIgnored) {
+            return true;
+        }
+        let at_hand = view.memory.present().map_or(0, |memory| memory.version);
+        let told = match self.cloud.state.events(&view.id, HISTORY_ASKED).await {
+            Ok(events) => newest_version(&events),
+            Err(error) => {
+                let app = view.id.as_str().escape_debug();
+                tracing::warn!(%app, error = error.chain(), "could not read the history, so nothing is done");
+                return false;
+            }
+        };
+        let mut state = self.state();
+        if told <= at_hand {
+            state.vouch_for(&view.id);
+            return true;
+        }
+        let news = state.state_table_went_back(&view.id);
+        drop(state);
+        if news {
+            self.metrics.sweeps.state_lost();
+        }
+        false
     }
 
     /// Plans, asks admission about a build that the plan would start, and plans again if it has to wait.
@@ -285,6 +326,20 @@ impl Controller {
             Requeue::Progress | Requeue::Sweep => {}
         }
     }
+}
+
+/// The highest version in the newest life that these lines, newest first, tell of: an app that was forgotten begins
+/// anew with the first.
+fn newest_version(events: &[Event]) -> u64 {
+    let versions = events.iter().filter_map(|event| event.version);
+    let mut highest = 0;
+    for version in versions {
+        highest = version.max(highest);
+        if version <= 1 {
+            break;
+        }
+    }
+    highest
 }
 
 /// How urgent an app's next pass is.

@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) poll_trouble: Option<String>,
     /// When the observing loop last went round.
     pub(super) beat: Option<Instant>,
+    /// Apps whose records are the newest there were when this process first changed them.
+    vouched: BTreeSet<AppId>,
     /// Whether somebody waits for a sweep.
     pub(super) sweep_wanted: bool,
     /// How many sweeps there were; turns the slice of apps whose targets are looked at.
@@ -73,8 +75,9 @@ pub(super) struct Known(Option<(u64, bool)>);
 impl Known {
     /// Whether a record read since is older than what was known, so that the table went back in time.
     pub(super) fn is_ahead_of(self, read: Option<&Memory>) -> bool {
+        // One that was over may have been forgotten since, and be asked for anew.
         self.0
-            .is_some_and(|(version, over)| read.map_or(!over, |read| read.version < version))
+            .is_some_and(|(version, over)| !over && read.is_none_or(|read| read.version < version))
     }
 }
 
@@ -88,7 +91,6 @@ impl State {
     /// What is known of an app's record before it is read again.
     pub(super) fn known(&self, id: &AppId) -> Known {
         let memory = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
-        // One that was over may be forgotten at any time.
         Known(memory.map(|memory| (memory.version, memory.over_since.is_some())))
     }
 
@@ -132,6 +134,17 @@ impl State {
         news
     }
 
+    /// Whether this process may take an app's record for the newest: history agreed with it once, and what is lost from
+    /// then on shows in the record itself; or a loss was noticed, after which AWS is asked for all that it took.
+    pub(super) fn vouched_for(&self, id: &AppId) -> bool {
+        self.listed_not_before.is_some() || self.vouched.contains(id)
+    }
+
+    /// History agrees with what the state table has of an app.
+    pub(super) fn vouch_for(&mut self, id: &AppId) {
+        self.vouched.insert(id.clone());
+    }
+
     /// Whether a listing of builds that begins now shows all that the state table may have forgotten.
     pub(super) fn may_list(&self) -> bool {
         self.listed_not_before.is_none_or(|at| Instant::now() >= at)
@@ -154,6 +167,7 @@ impl State {
             (new, _) => new,
         };
         if row.is_none() && memory.is_none() {
+            self.vouched.remove(id);
             self.fleet.apps.remove(id);
         } else {
             self.fleet.apps.insert(

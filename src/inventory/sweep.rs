@@ -292,6 +292,7 @@ impl Sweep {
             tagged: context.tagged,
             paused: self.state.pauses.of(id),
             deletions: context.deletions,
+            approvals: Observed::Present(self.state.approvals.count),
             traces: context.traces,
             reap: context.reap,
             admission: context.admission,

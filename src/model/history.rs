@@ -23,6 +23,9 @@ pub struct Event {
     pub message: String,
     /// The one-word state the app was in afterwards.
     pub phase: String,
+    /// The version of the app's memory that it was written with: what the state table must not be behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
     /// Who asked, if the row says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,

@@ -159,6 +159,10 @@ pub struct RowGone {
     pub since: Timestamp,
     /// Whether a complete sweep has confirmed it as an ordinary deletion. From then on it is acted on.
     pub confirmed: bool,
+    /// How many mass deletions had been approved by then: each later approval is about this row too. `None`: that
+    /// could not be read yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<u64>,
     /// Whether it went with so many others that it was held. Then few of them left are no ordinary deletion either,
     /// be it that the others came back or were stopped by time: only an operator says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -396,11 +400,14 @@ impl Memory {
 
     /// Whether an operation is one of those that are remembered.
     pub fn knows(&self, operation: &OperationId) -> bool {
-        let Some(past) = &self.past else { return true };
         let current = self
             .operation
             .as_ref()
             .is_some_and(|known| known.id == *operation);
+        let Some(past) = &self.past else {
+            // A record of an older binary knew all up to its own; ids are ordered by time.
+            return self.operation.as_ref().is_some_and(|own| *operation <= own.id);
+        };
         let long_ago = past.up_to.as_ref().is_some_and(|last| operation <= last);
         current || long_ago || past.operations.contains(operation)
     }

@@ -304,10 +304,11 @@ pub enum Deletions {
     /// No complete sweep has judged yet.
     #[default]
     Unjudged,
-    /// A sweep that began then saw no mass disappearance: rows gone before it are gone.
+    /// The last sweep saw no mass disappearance, or it was approved.
     Clear {
-        /// When the sweep began to read rows.
-        as_of: Timestamp,
+        /// What memory said when that sweep began, of since when looks have not found this app's row. Only that
+        /// absence is confirmed: an episode is known by its beginning, and no two clocks are compared.
+        gone_since: Option<Timestamp>,
     },
     /// Too many rows vanished at once.
     Held {
@@ -318,6 +319,16 @@ pub enum Deletions {
         /// Since when the hold stands.
         since: Timestamp,
     },
+}
+
+/// How operators have let mass deletions go on. Counted, since what came before an approval is not told by clocks,
+/// of which each replica has its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Approvals {
+    /// How many there were.
+    pub count: u64,
+    /// When the latest was, for people.
+    pub latest: Option<Timestamp>,
 }
 
 /// Whether a build may be started now; decided by admission.

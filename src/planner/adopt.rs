@@ -335,6 +335,7 @@ impl Judge<'_> {
             // Remembering what is there starts and stops nothing, so it may be done while all is held.
             paused: Observed::Absent,
             deletions: Deletions::Unjudged,
+            approvals: Observed::Unknown,
             admission: Admission::Unasked,
             entropy: self.entropy,
         }

@@ -230,8 +230,10 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
         return;
     };
     wish.may_start = false;
-    if let Deletions::Clear { as_of } = &draft.view.deletions
-        && *as_of >= gone.since
+    if draft.view.deletions
+        == (Deletions::Clear {
+            gone_since: Some(gone.since),
+        })
     {
         gone.confirmed = true;
     }

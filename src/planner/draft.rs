@@ -205,12 +205,8 @@ impl Draft<'_> {
             let message = "Builds have not been listed yet; nothing is started until it is known what runs.";
             return Step::wait(phase, "WaitingForListing", message, Requeue::Progress).because("Recovery");
         }
-        if let Some(build) = recall::running_elsewhere(self) {
-            let message = format!(
-                "Build {build} works on this app under an operation that is not remembered; nothing else is started \
-                 until it has ended."
-            );
-            return Step::wait(phase, "ForeignBuild", message, Requeue::Progress).because("Recovery");
+        if let Some(step) = recall::wait_for_it(self, phase) {
+            return step;
         }
         let new = OperationId::generate(self.view.entropy, self.now);
         let id = planted!(TokenReused => self.memory.operation.take().map_or(new, |last| last.id), else new);

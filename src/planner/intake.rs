@@ -29,11 +29,13 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
     let row = match &draft.view.row {
         Observed::Present(row) => row,
         Observed::Absent | Observed::Unknown => {
-            draft.memory.row_gone.get_or_insert(RowGone {
+            let gone = draft.memory.row_gone.get_or_insert(RowGone {
                 since: draft.now,
                 confirmed: false,
+                approvals: None,
                 held: false,
             });
+            gone.approvals = gone.approvals.or(draft.view.approvals.present().copied());
             return Intake::default();
         }
     };

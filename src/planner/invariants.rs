@@ -305,8 +305,13 @@ fn check_giving_back(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl 
             "nothing is called gone that was not looked for",
         );
     }
-    if view.row.is_absent() && !matches!(view.deletions, Deletions::Clear { .. }) {
-        let confirmed = old.row_gone.as_ref().is_some_and(|gone| gone.confirmed);
+    if view.row.is_absent() {
+        let confirmed = old.row_gone.as_ref().is_some_and(|gone| {
+            let now = Deletions::Clear {
+                gone_since: Some(gone.since),
+            };
+            gone.confirmed || view.deletions == now
+        });
         let intends_destroy = matches!(
             &plan.action,
             Some(Action::Intend {

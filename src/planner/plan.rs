@@ -52,6 +52,9 @@ pub struct AppView {
     pub paused: Observed<Paused>,
     /// Whether rows that are gone may be acted on.
     pub deletions: Deletions,
+    /// How many mass deletions have been approved. Only looked at where memory does not yet say how many had been
+    /// when the row was first missed.
+    pub approvals: Observed<u64>,
     /// Whether a build may be started.
     pub admission: Admission,
     /// Randomness for this pass.

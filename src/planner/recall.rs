@@ -75,11 +75,21 @@ pub(super) fn recall(draft: &mut Draft<'_>) -> Option<Step> {
 }
 
 /// A build that goes on under an operation that memory does not know, past its gate or not.
-pub(super) fn running_elsewhere<'a>(draft: &'a Draft<'_>) -> Option<&'a BuildId> {
+fn running_elsewhere<'a>(draft: &'a Draft<'_>) -> Option<&'a BuildId> {
     unremembered(draft)
         .map(|(_, listed)| &listed.build)
         .find(|build| build.state == BuildState::Running)
         .map(|build| &build.id)
+}
+
+/// Waits for such a build.
+pub(super) fn wait_for_it(draft: &Draft<'_>, phase: Phase) -> Option<Step> {
+    let build = running_elsewhere(draft)?;
+    let message = format!(
+        "Build {build} works on this app under an operation that is not remembered; nothing else is started until it \
+         has ended."
+    );
+    Some(Step::wait(phase, "ForeignBuild", message, Requeue::Progress).because("Recovery"))
 }
 
 /// Whether a later operation than this one shows, so that this one was settled before memory went back in time:

@@ -6,7 +6,11 @@ use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
 use super::owner::{self, OWNER_INACTIVE};
 use super::plan::{Action, Class, Requeue};
+<<<<<<< HEAD
 use super::times::CLOSED;
+=======
+use super::recall;
+>>>>>>> main
 use crate::model::Timestamp;
 use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::memory::{Ending, Leftover, Operation};
@@ -20,7 +24,9 @@ pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake)
     draft.memory.ready_since = None;
     draft.memory.unready_since = None;
     let Some(deployment) = draft.memory.deployment.clone() else {
-        return give_back(draft, wish, intake);
+        // What it makes or leaves is only known once it is over.
+        return recall::wait_for_it(draft, Phase::Destroying)
+            .unwrap_or_else(|| give_back(draft, wish, intake));
     };
     if let Some(step) = quarantine(draft) {
         return step;
@@ -107,9 +113,9 @@ fn quarantine(draft: &Draft<'_>) -> Option<Step> {
     Some(Step::wait(Phase::Pending, "Quarantined", message, requeue).because("Orphan"))
 }
 
-/// Deletes the service that so many destroys have left, if policy says so and it is the app's beyond doubt. That is tried
-/// between destroys only: it may be denied for ever, and destroys go on all the same. The next one is verified as any. A target group is left to people: it costs nothing,
-/// and a listener of others may use it.
+/// Deletes the service that so many destroys have left, if policy says so and it is the app's beyond doubt. That is
+/// tried between destroys only: it may be denied for ever, and destroys go on all the same. The next one is verified
+/// as any. A target group is left to people: it costs nothing, and a listener of others may use it.
 fn delete_leftover(draft: &Draft<'_>, blueprint: &Blueprint) -> Option<Step> {
     let after = draft.policy.force_delete_after;
     let leftover = draft.memory.leftover.as_ref()?;

@@ -209,7 +209,9 @@ async fn answer(cloud: &Cloud, call: &Call, nth: usize, before: Option<&Write>) 
         Call::Events(n, limit) => format!("{:?}", state.events(&app(*n), *limit).await),
         Call::Approve(n) => {
             let at = start() + jiff::SignedDuration::from_secs(i64::from(*n));
-            format!("{:?}", state.approve_deletions(at).await)
+            let seen = state.approvals().await.unwrap();
+            let approved = state.approve_deletions(seen, at).await;
+            format!("{seen:?} {approved:?}")
         }
         Call::PauseFleet(on) => pause(state.as_ref(), &PauseScope::Fleet, *on).await,
         Call::PauseApp(n, on) => pause(state.as_ref(), &PauseScope::App(app(*n)), *on).await,

@@ -9,11 +9,16 @@ mod canned;
 mod conformance;
 mod desired;
 mod errors;
+#[cfg(feature = "planted")]
+#[path = "../support/found_by.rs"]
+mod found_by;
 mod garbage;
 mod leases;
 mod loaded;
 #[path = "../support/memory_tables.rs"]
 mod memory_tables;
+#[cfg(feature = "planted")]
+mod planted;
 mod probe;
 mod routes;
 mod services;

@@ -1,10 +1,13 @@
 //! The state table, read: memories, gates, claims, history, and items that are not what their key says.
 
+use jiff::SignedDuration;
 use lamplighter::cloud::{Error, WriteError};
 use lamplighter::model::claim::ClaimKey;
 use lamplighter::model::name::{BuildId, HostName};
 use lamplighter::model::observed::{Gate, Observed};
 use lamplighter::model::pause::{Pause, PauseScope, Paused, Pauses};
+use lamplighter::model::policy::Approvals;
+use lamplighter::model::schedule::later;
 use serde_json::{Value, json};
 use simcloud::{Fault, FaultPlan, ServerError};
 
@@ -68,7 +71,10 @@ async fn a_snapshot_sorts_every_page_by_key_and_an_item_that_cannot_be_read_stan
         memory.status.message = "m".repeat(60_000);
         state.write(&write(memory)).await.unwrap();
     }
-    state.approve_deletions(start()).await.unwrap();
+    state
+        .approve_deletions(Approvals::default(), start())
+        .await
+        .unwrap();
     world.put(TABLE, &gate(1, None));
     world.put(TABLE, &gate(2, Some(json!({ "S": "closed" }))));
     world.put(TABLE, &gate(3, Some(json!({ "S": "childapp:1" }))));
@@ -123,7 +129,7 @@ async fn a_snapshot_sorts_every_page_by_key_and_an_item_that_cannot_be_read_stan
     assert_eq!(snapshot.gates.len(), 3);
     assert_eq!(snapshot.claims.len(), 1);
     assert_eq!(snapshot.claims[&host(1)].app, id("a01"));
-    assert_eq!(snapshot.deletions_approved_at, Some(start()));
+    assert_eq!(snapshot.approvals.latest, Some(start()));
     let keys: Vec<&str> = snapshot.unreadable.keys().map(String::as_str).collect();
     let mut expected: Vec<&str> = bad.iter().map(|(key, _)| *key).collect();
     expected.sort_unstable();
@@ -339,12 +345,26 @@ async fn a_line_of_history_that_cannot_be_read_hides_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_approval_of_deletions_is_read_back() {
+async fn an_approval_of_deletions_is_counted_once() {
     let world = world().await;
     let state = &world.cloud.state;
-    assert_eq!(state.deletions_approved_at().await.unwrap(), None);
-    state.approve_deletions(start()).await.unwrap();
-    assert_eq!(state.deletions_approved_at().await.unwrap(), Some(start()));
+    let none = state.approvals().await.unwrap();
+    assert_eq!(none, Approvals::default());
+    let (first, second) = (start(), later(start(), SignedDuration::from_secs(9)));
+    state.approve_deletions(none, first).await.unwrap();
+    // By another operator who saw the same, or by a try whose answer got lost.
+    state.approve_deletions(none, second).await.unwrap();
+    let once = Approvals {
+        count: 1,
+        latest: Some(first),
+    };
+    assert_eq!(state.approvals().await.unwrap(), once);
+    state.approve_deletions(once, second).await.unwrap();
+    let twice = Approvals {
+        count: 2,
+        latest: Some(second),
+    };
+    assert_eq!(state.approvals().await.unwrap(), twice);
 }
 
 #[tokio::test(start_paused = true)]

@@ -256,6 +256,7 @@ pub(crate) fn event(app: &str, n: u8) -> Event {
         reason: format!("Number{n}"),
         message: String::new(),
         phase: "Deploying".to_owned(),
+        version: None,
         requested_by: None,
         ttl,
     }

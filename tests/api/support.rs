@@ -21,7 +21,7 @@ use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, Entropy, OperationId};
 use lamplighter::model::observed::{ClaimHolders, Gate};
 use lamplighter::model::pause::{Pause, PauseScope, Pauses};
-use lamplighter::model::policy::Deletions;
+use lamplighter::model::policy::{Approvals, Deletions};
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::status::{NextChange, Phase};
 use sha2::{Digest as _, Sha256};
@@ -40,7 +40,7 @@ pub(crate) struct Fake {
     pub(crate) rows: Mutex<BTreeMap<AppId, Row>>,
     pub(crate) memories: Mutex<BTreeMap<AppId, Memory>>,
     pub(crate) events: Mutex<Vec<Event>>,
-    pub(crate) approved: Mutex<Option<Timestamp>>,
+    pub(crate) approvals: Mutex<Approvals>,
     pub(crate) pauses: Mutex<Pauses>,
     pub(crate) hints: Mutex<Vec<String>>,
     pub(crate) fleet: Mutex<Fleet>,
@@ -111,7 +111,7 @@ impl Fake {
         gone.status.phase = Phase::Destroying;
         lock(&fake.rows).extend([(id("a1"), ann), (id("b2"), bob)]);
         lock(&fake.memories).extend([(id("a1"), ready), (id("c3"), gone)]);
-        lock(&fake.fleet).deletions = Deletions::Clear { as_of: time(NOW) };
+        lock(&fake.fleet).deletions = Deletions::Clear { gone_since: None };
         *lock(&fake.readiness) = Readiness {
             ready: true,
             reasons: Vec::new(),
@@ -128,6 +128,7 @@ impl Fake {
                 reason: format!("Step{n}"),
                 message: "for \u{1b}[31mpeople".to_owned(),
                 phase: "Deploying".to_owned(),
+                version: None,
                 requested_by: None,
                 ttl,
             });
@@ -235,9 +236,9 @@ impl StateStore for Fake {
         let of_app = events.iter().rev().filter(|event| event.id == *id);
         Ok(of_app.take(limit as usize).cloned().collect())
     }
-    async fn deletions_approved_at(&self) -> cloud::Result<Option<Timestamp>> {
+    async fn approvals(&self) -> cloud::Result<Approvals> {
         self.state_table()?;
-        Ok(*lock(&self.approved))
+        Ok(*lock(&self.approvals))
     }
     async fn pauses(&self) -> cloud::Result<Pauses> {
         self.state_table()?;
@@ -263,9 +264,12 @@ impl StateStore for Fake {
     async fn swap_lease(&self, _: Shard, _: Option<&Lease>, _: &Lease) -> cloud::Result<Swapped> {
         unreachable!("the API holds no leases")
     }
-    async fn approve_deletions(&self, at: Timestamp) -> cloud::Result<()> {
+    async fn approve_deletions(&self, seen: Approvals, at: Timestamp) -> cloud::Result<()> {
         self.state_table()?;
-        *lock(&self.approved) = Some(at);
+        *lock(&self.approvals) = Approvals {
+            count: seen.count + 1,
+            latest: Some(at),
+        };
         Ok(())
     }
 }

@@ -16,6 +16,9 @@ mod crash;
 mod deaf;
 mod drift;
 mod failure;
+#[cfg(feature = "planted")]
+#[path = "../support/found_by.rs"]
+mod found_by;
 mod health;
 mod hold;
 mod hostile;
@@ -26,5 +29,7 @@ mod mind;
 mod night;
 mod orphans;
 mod pause;
+#[cfg(feature = "planted")]
+mod planted;
 mod replicas;
 mod rows;

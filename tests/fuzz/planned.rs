@@ -189,7 +189,7 @@ impl Sight {
                 .collect(),
             services: Vec::new(),
         };
-        AppView {
+        let mut view = AppView {
             id: id.clone(),
             gate: match self.gate {
                 0 => Observed::Unknown,
@@ -254,7 +254,13 @@ impl Sight {
                     known: 10,
                     since: now,
                 },
-                _ => Deletions::Clear { as_of: now },
+                _ => Deletions::Clear {
+                    gone_since: Some(now),
+                },
+            },
+            approvals: match self.deletions {
+                0 => Observed::Unknown,
+                _ => Observed::Present(u64::MAX),
             },
             admission: match self.admission {
                 0 => Admission::Unasked,
@@ -268,7 +274,13 @@ impl Sight {
             entropy: Entropy(self.entropy),
             row,
             memory,
+        };
+        // A reading that found the row gone was of the memory at hand, or of an earlier one.
+        if let (Deletions::Clear { gone_since }, Some(memory)) = (&mut view.deletions, view.memory.present())
+        {
+            *gone_since = memory.row_gone.as_ref().map(|gone| gone.since);
         }
+        view
     }
 
     fn build(&self, id: BuildId, now: Timestamp) -> Observed<Build> {

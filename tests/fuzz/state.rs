@@ -201,6 +201,7 @@ fn claims_leases_pauses_and_approvals_of_any_kind_are_read_or_refused() {
         "pk": {"S": "slot#ann"}, "app": {"S": "a1"}, "since": {"S": "2026-11-20T09:00:00Z"},
         "owner": {"S": "me"}, "epoch": {"N": "3"}, "beat": {"N": "18446744073709551615"}, "asked": {"S": "you"},
         "approvedAt": {"S": "2026-11-20T09:00:00Z"},
+        "approvals": {"N": "3"},
         "fleet": {"M": {"since": {"S": "2026-11-20T09:00:00Z"}, "reason": {"S": "moving"}}},
     });
     let slot = ClaimKey::from_key("slot#ann").unwrap();
@@ -237,7 +238,7 @@ fn claims_leases_pauses_and_approvals_of_any_kind_are_read_or_refused() {
                 prop_assert_eq!(&item["owner"], &json!({"S": "me"}), "a lease that is not ours");
             }
         }
-        let approved = feed.ask(&one, async |cloud| cloud.state.deletions_approved_at().await);
+        let approved = feed.ask(&one, async |cloud| cloud.state.approvals().await);
         if let Err(error) = approved {
             names_the_call(&error, "dynamodb.GetItem")?;
         }

@@ -238,7 +238,7 @@ impl Passes {
                 at: shape::now(),
                 services: look.service.iter().map(|_| aws.name.clone()).collect(),
             }),
-            deletions: Deletions::Clear { as_of: shape::now() },
+            deletions: Deletions::Unjudged,
             // A listing that shows nothing: memory is never lost here.
             traces: Observed::Present(Traces::default()),
             strays: Arc::default(),
@@ -247,7 +247,15 @@ impl Passes {
             entropy: shape::entropy(look.next),
         };
         let inventory = Inventory::new(aws.behind(tables(items)), Arc::new(Still), shape.policy.clone());
-        at_once(inventory.look(&who.id, |_, _| context))
+        let judged = |memory: Option<&Memory>| Deletions::Clear {
+            gone_since: memory
+                .and_then(|memory| memory.row_gone.as_ref())
+                .map(|gone| gone.since),
+        };
+        at_once(inventory.look(&who.id, |_, memory| Context {
+            deletions: judged(memory),
+            ..context
+        }))
     }
 
     /// What comes of writing a pass down. `fresh`: nobody has written the memory since it was read.

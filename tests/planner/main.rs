@@ -8,6 +8,9 @@ mod catalogue;
 mod checks;
 mod days;
 #[cfg(feature = "planted")]
+#[path = "../support/found_by.rs"]
+mod found_by;
+#[cfg(feature = "planted")]
 mod planted;
 mod recovery;
 mod tale;

@@ -287,7 +287,10 @@ impl World {
                 since: now,
             }
         } else {
-            Deletions::Clear { as_of: now }
+            let gone = self.memory.as_ref().and_then(|memory| memory.row_gone.as_ref());
+            Deletions::Clear {
+                gone_since: gone.map(|gone| gone.since),
+            }
         };
         let mine = |service: &SimService| service.owner == self.id && service.drained_at.is_none();
         let services = self.services.iter().filter(|(_, service)| mine(service));
@@ -529,6 +532,7 @@ impl World {
             rivals: self.shown_rivals(),
             paused: self.shown_pause(),
             deletions: self.deletions.clone(),
+            approvals: Observed::Present(0),
             admission: self.admission.clone(),
             entropy: self.entropy(),
         };

@@ -448,7 +448,7 @@ impl TestCloud {
 
 /// Takes away what records may lack and nothing rests on, and adds what no binary of today knows.
 fn age(memory: &mut serde_json::Map<String, Value>, other: &Value) {
-    for optional in ["decision", "stoppedTask"] {
+    for optional in ["decision", "stoppedTask", "past"] {
         memory.remove(optional);
     }
     memory.insert("somethingNew".to_owned(), other.clone());

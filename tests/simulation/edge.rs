@@ -24,6 +24,7 @@ use lamplighter::model::observed::{
     StoppedTask, TargetGroup, Targets,
 };
 use lamplighter::model::pause::{Pause, PauseScope, Pauses};
+use lamplighter::model::policy::Approvals;
 use lamplighter::model::row::Row;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -290,15 +291,13 @@ impl StateStore for Edge {
         self.ground.tables.events(id, limit).await
     }
 
-    async fn deletions_approved_at(&self) -> Result<Option<Timestamp>> {
-        self.read("dynamodb.GetItem", |ground| {
-            ground.tables.items().deletions_approved_at
-        })
-        .await
+    async fn approvals(&self) -> Result<Approvals> {
+        self.read("dynamodb.GetItem", |ground| ground.tables.items().approvals)
+            .await
     }
 
-    async fn approve_deletions(&self, at: Timestamp) -> Result<()> {
-        self.ground.tables.approve_deletions(at).await
+    async fn approve_deletions(&self, seen: Approvals, at: Timestamp) -> Result<()> {
+        self.ground.tables.approve_deletions(seen, at).await
     }
 
     async fn pauses(&self) -> Result<Pauses> {

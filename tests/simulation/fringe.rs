@@ -1,5 +1,6 @@
 //! What few stories would come to by chance: an operator who pauses and resumes, somebody who asks at the very end of a
-//! day, somebody who starts a failed build again at once. Drawn from dice of their own, so that all the rest of a seed's story stays what it is without them.
+//! day, somebody who starts a failed build again at once. Drawn from dice of their own, so that all the rest of a
+//! seed's story stays what it is without them.
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::row::Desired;
@@ -11,9 +12,12 @@ use crate::row::RowSpec;
 use crate::scenario::{Event, Meddling, Scenario};
 use crate::wish;
 
+/// A stream that nothing else draws from.
+const FRINGE: u64 = 15;
+
 /// Draws what is unlikely.
 pub(crate) fn draw(scenario: &mut Scenario) {
-    let mut dice = Dice::new(scenario.seed, 13);
+    let mut dice = Dice::new(scenario.seed, FRINGE);
     if dice.percent(40) {
         pause(scenario, &mut dice);
     }

@@ -88,7 +88,8 @@ fn finder(bug: Bug) -> Finder {
         | Bug::OwnerIgnored
         | Bug::RefusalForgotten
         | Bug::HostRenamed
-        | Bug::FirstPageOnly => Finder::Elsewhere,
+        | Bug::FirstPageOnly
+        | Bug::HistoryIgnored => Finder::Elsewhere,
     }
 }
 
@@ -305,4 +306,13 @@ impl fmt::Display for Found {
             count(self.planner)
         )
     }
+}
+
+/// No seed loses the state table; a tale does, under daemons that begin anew and see old listings.
+#[test]
+fn a_lost_table_that_history_tells_of_is_noticed() {
+    let loss = || crate::backups::wrong_with("crash-loop@126=lost!");
+    assert_eq!(with(None, true, loss), None);
+    let found = with(Some(Bug::HistoryIgnored), false, loss).unwrap_or_default();
+    assert!(found.starts_with("one-build-per-app"), "{found}");
 }

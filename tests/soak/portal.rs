@@ -71,7 +71,9 @@ impl<'a> Portal<'a> {
             self.step(n);
             if self.dice.percent(4) {
                 // Somebody looks after deletions that are held because there were too many at once.
-                let approval = self.lab.cloud.state.approve_deletions(Timestamp::now()).await;
+                let state = &self.lab.cloud.state;
+                let seen = state.approvals().await.unwrap_or_default();
+                let approval = state.approve_deletions(seen, Timestamp::now()).await;
                 approval.unwrap();
             }
             let pause = Duration::from_millis(self.dice.between(30, 450));

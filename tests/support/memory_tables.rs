@@ -15,6 +15,7 @@ use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, BuildId, OperationId};
 use lamplighter::model::observed::{ClaimHolders, Gate};
 use lamplighter::model::pause::{Pause, PauseScope, Pauses};
+use lamplighter::model::policy::Approvals;
 use lamplighter::model::row::Row;
 
 /// Every table. Each call takes effect whole, as one transaction of DynamoDB does.
@@ -29,7 +30,7 @@ pub(crate) struct Items {
     pub(crate) gates: BTreeMap<OperationId, Gate>,
     pub(crate) claims: BTreeMap<ClaimKey, Claim>,
     pub(crate) events: BTreeMap<AppId, BTreeMap<String, Event>>,
-    pub(crate) deletions_approved_at: Option<Timestamp>,
+    pub(crate) approvals: Approvals,
     pub(crate) pauses: Pauses,
     pub(crate) leases: BTreeMap<Shard, Lease>,
 }
@@ -61,7 +62,7 @@ impl Items {
             memories: self.memories.clone(),
             gates: self.gates.clone(),
             claims: self.claims.clone(),
-            deletions_approved_at: self.deletions_approved_at,
+            approvals: self.approvals,
             pauses: self.pauses.clone(),
             ..StateSnapshot::default()
         }
@@ -253,12 +254,18 @@ impl StateStore for MemoryTables {
             .collect())
     }
 
-    async fn deletions_approved_at(&self) -> Result<Option<Timestamp>> {
-        Ok(self.items().deletions_approved_at)
+    async fn approvals(&self) -> Result<Approvals> {
+        Ok(self.items().approvals)
     }
 
-    async fn approve_deletions(&self, at: Timestamp) -> Result<()> {
-        self.items().deletions_approved_at = Some(at);
+    async fn approve_deletions(&self, seen: Approvals, at: Timestamp) -> Result<()> {
+        let approvals = &mut self.items().approvals;
+        if approvals.count == seen.count {
+            *approvals = Approvals {
+                count: seen.count + 1,
+                latest: Some(at),
+            };
+        }
         Ok(())
     }
 

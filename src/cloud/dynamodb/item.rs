@@ -18,6 +18,7 @@ use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, OperationId};
 use crate::model::observed::Gate;
 use crate::model::pause::{Pause, PauseScope, Pauses, REASON_MAX};
+use crate::model::policy::Approvals;
 use crate::model::row::{RawValue, Row};
 
 #[allow(
@@ -155,9 +156,17 @@ pub(super) fn read_lease(item: &Item) -> Result<Lease, String> {
     })
 }
 
-/// When deletions were approved, from the control item.
-pub(super) fn read_approval(item: &Item) -> Result<Timestamp, String> {
-    timestamp(item, "approvedAt")
+/// How deletions were approved, from the control item. One of an older release tells of a single approval.
+pub(super) fn read_approvals(item: &Item) -> Result<Approvals, String> {
+    let count = match item.get("approvals") {
+        None => 1,
+        Some(AttributeValue::N(number)) => number.parse().map_err(|_| "approvals is out of range")?,
+        Some(_) => return Err("approvals is not a number".to_owned()),
+    };
+    Ok(Approvals {
+        count,
+        latest: Some(timestamp(item, "approvedAt")?),
+    })
 }
 
 /// The attribute that stands for a pause.

@@ -18,6 +18,7 @@ use crate::model::memory::Memory;
 use crate::model::name::{AppId, OperationId};
 use crate::model::observed::{ClaimHolders, Gate};
 use crate::model::pause::{Pause, PauseScope, Pauses};
+use crate::model::policy::Approvals;
 
 /// AWS: the most keys of one `BatchGetItem`.
 pub(super) const BATCH_MAX: usize = 100;
@@ -157,24 +158,38 @@ impl StateStore for DynamoDb {
         }
     }
 
-    async fn deletions_approved_at(&self) -> Result<Option<Timestamp>> {
+    async fn approvals(&self) -> Result<Approvals> {
         let found = self.item(item::DELETIONS).await?;
-        found
-            .map(|found| item::read_approval(&found))
-            .transpose()
-            .map_err(|problem| unreadable("dynamodb.GetItem", item::DELETIONS, &problem))
+        found.map_or(Ok(Approvals::default()), |found| {
+            item::read_approvals(&found)
+                .map_err(|problem| unreadable("dynamodb.GetItem", item::DELETIONS, &problem))
+        })
     }
 
-    async fn approve_deletions(&self, at: Timestamp) -> Result<()> {
-        self.client
-            .put_item()
+    async fn approve_deletions(&self, seen: Approvals, at: Timestamp) -> Result<()> {
+        let counted = self
+            .client
+            .update_item()
             .table_name(&self.tables.state)
-            .item("pk", item::text(item::DELETIONS))
-            .item("approvedAt", item::text(at.to_string()))
+            .key("pk", item::text(item::DELETIONS))
+            // The item of an older release has a time and no count.
+            .condition_expression("attribute_not_exists(#count) OR #count = :seen")
+            .update_expression("SET #count = :next, #at = :at")
+            .expression_attribute_names("#count", "approvals")
+            .expression_attribute_names("#at", "approvedAt")
+            .expression_attribute_values(":seen", item::number(&seen.count))
+            .expression_attribute_values(":next", item::number(&seen.count.saturating_add(1)))
+            .expression_attribute_values(":at", item::text(at.to_string()))
             .send()
-            .await
-            .map_err(|e| aws::map("dynamodb.PutItem", e))?;
-        Ok(())
+            .await;
+        match counted {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // Somebody has approved the same, or it was our own earlier attempt, whose answer got lost.
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                Some(_) | None => Err(aws::map("dynamodb.UpdateItem", error)),
+            },
+        }
     }
 
     async fn pauses(&self) -> Result<Pauses> {
@@ -228,7 +243,7 @@ fn sort(snapshot: &mut StateSnapshot, key: &str, found: Item) -> std::result::Re
     } else if let Some(claim) = ClaimKey::from_key(key) {
         snapshot.claims.insert(claim, item::read_claim(&found)?);
     } else if key == item::DELETIONS {
-        snapshot.deletions_approved_at = Some(item::read_approval(&found)?);
+        snapshot.approvals = item::read_approvals(&found)?;
     } else if key == item::PAUSE {
         snapshot.pauses = item::read_pauses(&found);
     }
