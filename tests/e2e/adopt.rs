@@ -348,13 +348,7 @@ async fn memory_that_is_lost_afterwards_is_brought_back_by_the_tags() {
     lab.stop().await;
     let memory = lab.memory("ann-old").await.unwrap();
     let group = memory.deployment.unwrap().blueprint.target_group;
-    let table = &lab.config.tables.state;
-    let db = lab.dynamodb();
-    let items = db.scan().table_name(table).send().await.unwrap();
-    for item in items.items() {
-        let delete = db.delete_item().table_name(table).key("pk", item["pk"].clone());
-        delete.send().await.unwrap();
-    }
+    lab.lose_state_and_history().await;
     lab.start().await;
     lab.until("ann-old", Phase::Ready).await;
     a_while(&lab).await;

@@ -10,17 +10,6 @@ use crate::lab::process::BINARY;
 use crate::lab::wire::{get, s};
 use crate::lab::{CLUSTER, Lab, wants};
 
-/// Every item of the state table.
-async fn lose_the_state_table(lab: &Lab) {
-    let client = lab.dynamodb();
-    let table = &lab.config.tables.state;
-    let scan = client.scan().table_name(table).consistent_read(true);
-    for item in scan.send().await.unwrap().items.unwrap_or_default() {
-        let delete = client.delete_item().table_name(table);
-        delete.key("pk", item["pk"].clone()).send().await.unwrap();
-    }
-}
-
 async fn listed(lab: &Lab) -> Value {
     get(&format!("{}/api/v1/orphans", lab.api())).await.json()
 }
@@ -47,7 +36,7 @@ async fn what_nobody_asks_for_any_more_is_listed_with_its_owner_and_reaped_after
     lab.stop().await;
     // The row of one goes while the daemon is down, and everything that was remembered.
     lab.delete("one").await;
-    lose_the_state_table(&lab).await;
+    lab.lose_state_and_history().await;
     lab.start().await;
     lab.eventually("it is found", async || {
         orphans(&listed(&lab).await) == [("one", "Quarantined", "one")]
@@ -94,7 +83,7 @@ async fn an_orphan_that_gets_a_row_is_an_app_again_and_a_service_nobody_knows_is
     let service = lab.until("one", Phase::Ready).await.resource_name.unwrap();
     lab.stop().await;
     lab.delete("one").await;
-    lose_the_state_table(&lab).await;
+    lab.lose_state_and_history().await;
     for build in lab.builds("one") {
         lab.sim.world().forget_build(&build.id);
     }

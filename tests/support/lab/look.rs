@@ -12,6 +12,24 @@ use tokio::time::Instant;
 use super::{BETWEEN_LOOKS, Lab, PATIENCE, app, wire};
 
 impl Lab {
+    /// Empties the state table, and history with it: that would tell of the loss, and have the daemon wait until
+    /// listings show all that was ever started.
+    pub async fn lose_state_and_history(&self) {
+        let tables = &self.config.tables;
+        let db = self.dynamodb();
+        for (table, keys) in [
+            (&tables.state, ["pk"].as_slice()),
+            (&tables.events, &["id", "at"]),
+        ] {
+            let items = db.scan().table_name(table).send().await.unwrap();
+            for item in items.items() {
+                let key = keys.iter().map(|key| ((*key).to_owned(), item[*key].clone()));
+                let delete = db.delete_item().table_name(table).set_key(Some(key.collect()));
+                delete.send().await.unwrap();
+            }
+        }
+    }
+
     pub async fn memory(&self, id: &str) -> Option<Memory> {
         self.cloud.state.memory(&app(id)).await.unwrap()
     }
