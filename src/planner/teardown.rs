@@ -6,11 +6,8 @@ use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
 use super::owner::{self, OWNER_INACTIVE};
 use super::plan::{Action, Class, Requeue};
-<<<<<<< HEAD
-use super::times::CLOSED;
-=======
 use super::recall;
->>>>>>> main
+use super::times::CLOSED;
 use crate::model::Timestamp;
 use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::memory::{Ending, Leftover, Operation};
