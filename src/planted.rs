@@ -153,9 +153,9 @@ mod catalogue {
         RouteLossIgnored,
         /// a lease is its owner's for ever
         LeaseForEver,
-        /// History that knows more than the state table is not asked.
-    HistoryIgnored,
-    /// a listing or a scan ends with its first page
+        /// history that knows more than the state table is not asked
+        HistoryIgnored,
+        /// a listing or a scan ends with its first page
         FirstPageOnly,
     }
 

@@ -81,6 +81,7 @@ impl Recorder {
             else before.map_or(0, |memory| memory.version)
         );
         memory.version = expected_version + 1;
+        let events = event(view, before, &mut memory, plan.decision.rule, now, view.entropy);
         let (open_gate, take) = match &plan.action {
             Some(Action::Intend { operation, take, .. }) => (Some(operation.clone()), take.clone()),
             Some(Action::Adopt { take }) => (None, take.clone()),
@@ -95,7 +96,7 @@ impl Recorder {
             | None => (None, Vec::new()),
         };
         let write = Write {
-            events: event(view, before, &memory, plan.decision.rule, now, view.entropy),
+            events,
             expire_gate: settled_now(before, &memory).map(|id| (id, later(now, GATE_KEPT))),
             expected_version,
             forget: plan.forget,
@@ -155,11 +156,11 @@ fn settled_now(before: Option<&Memory>, after: &Memory) -> Option<OperationId> {
     (new.id == old.id && new.settled.is_some()).then(|| new.id.clone())
 }
 
-/// History gets a line when the rule or what it came to changes.
+/// History gets a line when the rule or what it came to changes. The first one gives a record its life.
 fn event(
     view: &AppView,
     before: Option<&Memory>,
-    after: &Memory,
+    after: &mut Memory,
     rule: &str,
     now: Timestamp,
     entropy: Entropy,
@@ -168,6 +169,9 @@ fn event(
         return Vec::new();
     }
     let (at, ttl) = Event::keys(now, entropy);
+    if before.is_none() {
+        after.life = Some(at.clone());
+    }
     vec![Event {
         id: view.id.clone(),
         at,
@@ -177,6 +181,7 @@ fn event(
         message: after.status.message.clone(),
         phase: after.status.phase.to_string(),
         version: Some(after.version),
+        life: after.life.clone(),
         requested_by: view.row.present().and_then(|row| row.requested_by.clone()),
         ttl,
     }]

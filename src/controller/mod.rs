@@ -323,6 +323,8 @@ impl Handle for Controller {
         reasons.extend(unlisted.map(|(project, why)| {
             format!("the builds of project {project} cannot be listed, so none is started: {why}")
         }));
+        let history = state.history_trouble.iter();
+        reasons.extend(history.map(|why| format!("the history cannot be read, so nothing is begun: {why}")));
         reasons.extend(self.keeper.as_ref().and_then(Keeper::trouble));
         Readiness {
             ready: reasons.is_empty(),

@@ -1,11 +1,11 @@
 //! The observing loop: sweeps, polls of the desired table, and glances at apps under way. It only ever wakes
 //! keys; nothing is done to an app here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -13,16 +13,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::Controller;
 use super::deletions::Judgement;
 use super::handle::Fleet;
+use super::orphans;
 use super::pass::{priority, wants_attention};
 use super::queue::Priority;
 use super::triggers::Tick;
-use crate::cloud::StateSnapshot;
 use crate::inventory::{ALL_BUILDS_BACK, BUILDS_BACK, BuildIndex, Context, Sweep, SweepPlan};
 use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, ProjectName};
-use crate::model::row::Row;
-use crate::model::schedule::later;
 use crate::planner;
 
 /// An app under way is looked at after this many glances even if nothing moved.
@@ -204,7 +202,7 @@ impl Controller {
             state.strays_known |= self.inventory.has_listed_all(&state.builds, &state.tags);
             state.fleet.strays = state.strays.apps.values().cloned().collect();
             state.fleet.orphan_policy = self.policy.orphans;
-            state.reapable = self.reapable(rows, &sweep.state);
+            state.reapable = orphans::reapable(self.policy.orphans, rows, &sweep.state, self.clock.now());
             for id in &ids {
                 let row = rows.get(id).cloned();
                 lost |= state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
@@ -266,25 +264,6 @@ impl Controller {
                 self.requeue(&id, plan.requeue, priority(&plan), now);
             }
         }
-    }
-
-    /// Orphans that are due, as many as may be begun with at once, those first that were found first.
-    fn reapable(&self, rows: &BTreeMap<AppId, Row>, state: &StateSnapshot) -> BTreeSet<AppId> {
-        let now = self.clock.now();
-        let orphans = self.policy.orphans;
-        let mut due: Vec<(Timestamp, &AppId)> = state
-            .memories
-            .values()
-            .filter(|memory| orphans.reap && !rows.contains_key(&memory.id))
-            .filter(|memory| memory.operation.is_none())
-            // One that is paused would stand in the way of all that were found after it.
-            .filter(|memory| state.pauses.of(&memory.id).is_absent())
-            .filter_map(|memory| Some((memory.found.as_ref()?.since, &memory.id)))
-            .filter(|(since, _)| later(*since, orphans.reap_after) <= now)
-            .collect();
-        due.sort();
-        let most = usize::try_from(orphans.per_sweep).unwrap_or(usize::MAX);
-        due.into_iter().take(most).map(|(_, id)| id.clone()).collect()
     }
 
     /// Whether a sweep is due that no tick has brought, or one that somebody waits for.

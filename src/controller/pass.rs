@@ -19,7 +19,7 @@ use crate::model::observed::Observed;
 use crate::model::policy::Admission as Answer;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
-use crate::planner::{self, Action, AppView, Plan, Requeue};
+use crate::planner::{self, Action, AppView, GONE, Plan, Requeue};
 use crate::recorder::Recorded;
 
 /// How long nothing is started after the account's limit was met. AWS: the call is never retried by the SDK,
@@ -29,8 +29,18 @@ const LIMIT_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 const THROTTLE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
 /// How much of an app's history is asked for its newest version: lines are in the order of clocks, of which each
-/// replica has its own.
-const HISTORY_ASKED: u32 = 8;
+/// replica has its own, so what was written last may lie under all of the last half hour.
+const HISTORY_ASKED: u32 = 100;
+
+/// What history says of a memory.
+enum History {
+    /// It knows of no later one.
+    Agrees,
+    /// It does.
+    IsAhead,
+    /// It could not be read, or the memory is not the newest any more: look again.
+    Unread,
+}
 
 impl Controller {
     /// Takes one app through the four stages.
@@ -45,15 +55,10 @@ impl Controller {
             .inventory
             .look(id, |row, memory| self.context(id, row, memory))
             .await;
-        self.distrust_a_lost_table(known, &mut view);
+        self.distrust_a_lost_table(known, &mut view).await;
         let read = self.clock.now();
         let now = planted!(NowRounded => later(read, SignedDuration::from_secs(3600 - read.as_second() % 3600)), else read);
-        let mut plan = self.decide(&mut view, now);
-        let changes = plan.action.is_some() || plan.forget || view.memory.present() != Some(&plan.memory);
-        if changes && !view.memory.is_unknown() && !self.history_agrees(&view).await {
-            view.memory = Observed::Unknown;
-            plan = planner::plan(&view, &self.policy, now);
-        }
+        let plan = self.decide(&mut view, now);
         // With a bug planted, the oracles of the world are to find it by themselves.
         debug_assert!(
             planted!() || planner::invariants::violations(&view, &plan).is_empty(),
@@ -77,15 +82,24 @@ impl Controller {
         self.metrics.reconcile.passed(result, began.elapsed());
     }
 
-    /// A record that is older than the one known before the look shows that the state table was lost or restored under
-    /// our feet. Nothing is decided on its strength until builds have been listed anew.
-    fn distrust_a_lost_table(&self, known: Known, view: &mut AppView) {
-        let went_back = match &view.memory {
-            Observed::Present(memory) => known.is_ahead_of(Some(memory)),
-            Observed::Absent => known.is_ahead_of(None),
-            Observed::Unknown => false,
+    /// A record that is older than the one known before the look, or than history tells of, shows that the state table
+    /// was lost or restored. Nothing is decided on its strength until builds have been listed anew.
+    async fn distrust_a_lost_table(&self, known: Known, view: &mut AppView) {
+        let at_hand = match &view.memory {
+            Observed::Present(memory) => Some(memory),
+            Observed::Absent => None,
+            Observed::Unknown => return,
         };
-        if went_back {
+        let trusted = !known.is_ahead_of(at_hand)
+            && match self.history_agrees(&view.id, at_hand).await {
+                History::Agrees => true,
+                History::Unread => {
+                    view.memory = Observed::Unknown;
+                    return;
+                }
+                History::IsAhead => false,
+            };
+        if !trusted {
             if self.state().state_table_went_back(&view.id) {
                 self.metrics.sweeps.state_lost();
             }
@@ -95,33 +109,37 @@ impl Controller {
 
     /// Whether history, which is a table of its own, tells of no later memory than the one at hand. A process that has
     /// just begun knows of none to compare with, and the newest builds of what the state table has lost may not be
-    /// listed yet. So that is asked before it first changes anything of an app, and where it disagrees, or can't be
-    /// read, nothing is.
-    async fn history_agrees(&self, view: &AppView) -> bool {
+    /// listed yet. So that is asked before it first decides about an app.
+    async fn history_agrees(&self, id: &AppId, at_hand: Option<&Memory>) -> History {
         // Of one loss, each app would tell again.
-        if self.state().vouched_for(&view.id) || planted!(HistoryIgnored) {
-            return true;
+        if self.state().vouched_for(id) || planted!(HistoryIgnored) {
+            return History::Agrees;
         }
-        let at_hand = view.memory.present().map_or(0, |memory| memory.version);
-        let told = match self.cloud.state.events(&view.id, HISTORY_ASKED).await {
-            Ok(events) => newest_version(&events),
-            Err(error) => {
-                let app = view.id.as_str().escape_debug();
-                tracing::warn!(%app, error = error.chain(), "could not read the history, so nothing is done");
-                return false;
-            }
+        let told = match self.cloud.state.events(id, HISTORY_ASKED).await {
+            Ok(events) => events,
+            Err(error) => return self.history_unread(id, &error),
         };
+        let is_behind =
+            |memory: Option<&Memory>| told_version(&told, memory) > memory.map_or(0, |memory| memory.version);
+        if is_behind(at_hand) {
+            // Another process may have written both since the look.
+            return match self.cloud.state.memory(id).await {
+                Ok(memory) if is_behind(memory.as_ref()) => History::IsAhead,
+                Ok(_) => History::Unread,
+                Err(error) => self.history_unread(id, &error),
+            };
+        }
         let mut state = self.state();
-        if told <= at_hand {
-            state.vouch_for(&view.id);
-            return true;
-        }
-        let news = state.state_table_went_back(&view.id);
-        drop(state);
-        if news {
-            self.metrics.sweeps.state_lost();
-        }
-        false
+        state.vouch_for(id);
+        state.history_trouble = None;
+        History::Agrees
+    }
+
+    fn history_unread(&self, id: &AppId, error: &Error) -> History {
+        let app = id.as_str().escape_debug();
+        tracing::warn!(%app, error = error.chain(), "could not read the history, so nothing is done");
+        self.state().history_trouble = Some(error.chain());
+        History::Unread
     }
 
     /// Plans, asks admission about a build that the plan would start, and plans again if it has to wait.
@@ -328,18 +346,20 @@ impl Controller {
     }
 }
 
-/// The highest version in the newest life that these lines, newest first, tell of: an app that was forgotten begins
-/// anew with the first.
-fn newest_version(events: &[Event]) -> u64 {
-    let versions = events.iter().filter_map(|event| event.version);
-    let mut highest = 0;
-    for version in versions {
-        highest = version.max(highest);
-        if version <= 1 {
-            break;
-        }
-    }
-    highest
+/// The version that the memory at hand must have by these lines: the highest of its own life, and without a memory that of
+/// any life. None of one that is over, since its memory may have been forgotten. Lines of older releases say nothing.
+fn told_version(events: &[Event], at_hand: Option<&Memory>) -> u64 {
+    let is_over = |life: &Option<String>| {
+        events
+            .iter()
+            .any(|event| event.life == *life && event.reason == GONE)
+    };
+    let about_it = |event: &&Event| at_hand.is_none_or(|memory| memory.life == event.life);
+    let lines = events
+        .iter()
+        .filter(about_it)
+        .filter(|event| !is_over(&event.life));
+    lines.filter_map(|event| event.version).max().unwrap_or(0)
 }
 
 /// How urgent an app's next pass is.
@@ -368,4 +388,55 @@ pub(super) fn wants_attention(view: &AppView, plan: &Plan) -> bool {
 
 fn unsigned(duration: SignedDuration) -> Duration {
     duration.try_into().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::name::Entropy;
+
+    #[test]
+    fn history_tells_of_the_life_at_hand_and_of_none_that_is_over() {
+        let line = |life: Option<&str>, version, reason: &str| {
+            let (at, ttl) = Event::keys(Timestamp::UNIX_EPOCH, Entropy([0; 16]));
+            Event {
+                id: AppId::from_key("a").unwrap(),
+                at,
+                time: Timestamp::UNIX_EPOCH,
+                rule: "Row".to_owned(),
+                reason: reason.to_owned(),
+                message: String::new(),
+                phase: String::new(),
+                version,
+                life: life.map(str::to_owned),
+                requested_by: None,
+                ttl,
+            }
+        };
+        let memory = |life: Option<&str>| {
+            let mut memory = Memory::new(AppId::from_key("a").unwrap());
+            memory.life = life.map(str::to_owned);
+            memory
+        };
+        // Clocks of replicas differ: lines of two lives are in no order, and the end is not the first of its life.
+        let told = [
+            line(Some("one"), Some(21), "VerifyingDestroy"),
+            line(Some("two"), Some(2), "BuildRunning"),
+            line(Some("one"), Some(22), "Gone"),
+            line(Some("two"), Some(3), "Ready"),
+            line(None, None, "Ready"),
+        ];
+        assert_eq!(told_version(&told, Some(&memory(Some("two")))), 3);
+        assert_eq!(told_version(&told, None), 3, "that memory was lost");
+        assert_eq!(told_version(&told, Some(&memory(Some("one")))), 0);
+        assert_eq!(
+            told_version(&told, Some(&memory(None))),
+            0,
+            "begun by an older release"
+        );
+        assert_eq!(told_version(&told[..1], None), 21);
+        assert_eq!(told_version(&told[2..3], None), 0, "forgotten");
+        assert_eq!(told_version(&[], None), 0);
+    }
 }

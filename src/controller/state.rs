@@ -54,7 +54,9 @@ pub(super) struct State {
     pub(super) poll_trouble: Option<String>,
     /// When the observing loop last went round.
     pub(super) beat: Option<Instant>,
-    /// Apps whose records are the newest there were when this process first changed them.
+    /// Why history could not be read when that was last tried, if so.
+    pub(super) history_trouble: Option<String>,
+    /// Apps whose records were the newest there were when this process first decided about them.
     vouched: BTreeSet<AppId>,
     /// Whether somebody waits for a sweep.
     pub(super) sweep_wanted: bool,
@@ -186,6 +188,22 @@ impl State {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_older_record_is_a_loss_and_one_of_an_app_that_was_over_is_none() {
+        let memory = |version| {
+            let mut memory = Memory::new(AppId::from_key("a").unwrap());
+            memory.version = version;
+            memory
+        };
+        let live = Known(Some((7, false)));
+        assert!(live.is_ahead_of(Some(&memory(6))) && live.is_ahead_of(None));
+        assert!(!live.is_ahead_of(Some(&memory(7))));
+        // Forgotten by another process, and asked for anew.
+        let over = Known(Some((7, true)));
+        assert!(!over.is_ahead_of(Some(&memory(1))) && !over.is_ahead_of(None));
+        assert!(!Known(None).is_ahead_of(Some(&memory(1))));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reading_that_began_before_a_pass_does_not_undo_what_the_pass_noted() {

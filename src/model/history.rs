@@ -26,6 +26,9 @@ pub struct Event {
     /// The version of the app's memory that it was written with: what the state table must not be behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// The life of that memory; see [`super::memory::Memory::life`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<String>,
     /// Who asked, if the row says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,

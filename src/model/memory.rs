@@ -41,7 +41,7 @@ pub struct Memory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
     /// Operations before that one: what a listing of builds shows beyond them, this memory does not know of. Not
-    /// there in a record of an older binary, which is taken to know all there was.
+    /// there in a record of an older binary, which knew all up to its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub past: Option<Past>,
     /// That it was found in AWS while nothing asked for it and nothing remembered it: an orphan, until it has a row.
@@ -85,6 +85,11 @@ pub struct Memory {
     /// When nothing was left to do for an app whose row is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_since: Option<Timestamp>,
+    /// The sort key of the first line of history that was written with this record. One that was forgotten and made anew
+    /// counts its versions from one again, and clocks of replicas differ, so that neither versions nor times tell which
+    /// lines are about it. Not there in a record that an older binary has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<String>,
     /// The newest decision, as `rule/reason`: history gets a line when it changes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub decision: String,
@@ -377,6 +382,7 @@ impl Memory {
             unready_since: None,
             stopped_task: None,
             over_since: None,
+            life: None,
             decision: String::new(),
             status: Status::default(),
         }
@@ -446,4 +452,25 @@ pub struct Refusal {
     pub reason: &'static str,
     /// What is wrong, each with its way out.
     pub problems: Vec<Problem>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::name::Entropy;
+
+    #[test]
+    fn an_operation_is_known_if_it_is_the_last_one_or_was_before_it() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let id = |second| OperationId::generate(Entropy([7; 16]), at(second));
+        let mut memory = Memory::new(AppId::from_key("a").unwrap());
+        memory.leave_behind(id(10));
+        assert!(memory.knows(&id(10)) && !memory.knows(&id(5)) && !memory.knows(&id(20)));
+        // A record of an older binary, without any operation and with those up to its last.
+        memory.past = None;
+        assert!(!memory.knows(&id(10)));
+        memory.leave_behind(id(20));
+        assert!(memory.knows(&id(10)) && memory.knows(&id(20)) && !memory.knows(&id(30)));
+    }
 }

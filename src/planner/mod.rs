@@ -28,6 +28,7 @@ mod ungated;
 use jiff::Timestamp;
 
 pub use plan::{Action, AppView, Class, Decision, Plan, Requeue};
+pub use teardown::GONE;
 
 use crate::model::memory::Memory;
 use crate::model::observed::Observed;

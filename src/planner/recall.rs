@@ -146,8 +146,17 @@ fn unremembered<'a>(draft: &'a Draft<'_>) -> impl Iterator<Item = (OperationId, 
 }
 
 /// What the newest build that memory does not know has left, and where that is known from. The inner `None`: nothing.
+/// One that is older than the last one remembered tells nothing any more; that is an order of listings, since
+/// operations are numbered by the clocks of several processes.
 fn by_a_build(draft: &Draft<'_>) -> Option<(Option<Deployment>, String)> {
-    let (_, newest) = unremembered(draft).find(|(_, listed)| listed.build.is_beyond_its_gate())?;
+    let traces = draft.view.traces.present()?;
+    let newest = traces
+        .builds
+        .iter()
+        .find(|listed| listed.build.is_beyond_its_gate())?;
+    if !unremembered(draft).any(|(_, listed)| listed.build.id == newest.build.id) {
+        return None;
+    }
     let action = newest.environment.get(&draft.policy.build_env.action);
     let succeeded = newest.build.state == BuildState::Succeeded;
     let kind = match action.map(String::as_str) {

@@ -16,6 +16,9 @@ use crate::model::policy::Deletions;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
 
+/// The reason with which the life of an app ends whose row is gone. Its memory may be forgotten from then on.
+pub const GONE: &str = "Gone";
+
 /// Destroys what there is; once nothing is, gives back claims and in the end the memory.
 pub(super) fn leave_nothing(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
     draft.memory.ready_since = None;
@@ -253,7 +256,7 @@ fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
             draft.forget = true;
         }
         let message = format!("{} Nothing of it is left.", wish.because);
-        return Step::wait(Phase::Destroyed, "Gone", message, Requeue::At(forget_at));
+        return Step::wait(Phase::Destroyed, GONE, message, Requeue::At(forget_at));
     }
     if let Some(refusal) = intake
         .refusal

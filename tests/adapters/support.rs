@@ -257,6 +257,7 @@ pub(crate) fn event(app: &str, n: u8) -> Event {
         message: String::new(),
         phase: "Deploying".to_owned(),
         version: None,
+        life: None,
         requested_by: None,
         ttl,
     }

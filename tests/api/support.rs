@@ -129,6 +129,7 @@ impl Fake {
                 message: "for \u{1b}[31mpeople".to_owned(),
                 phase: "Deploying".to_owned(),
                 version: None,
+                life: None,
                 requested_by: None,
                 ttl,
             });

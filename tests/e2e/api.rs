@@ -269,6 +269,26 @@ async fn a_daemon_that_may_not_list_builds_is_not_ready_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_may_not_read_the_history_does_nothing_and_says_so() {
+    let lab = Lab::new().await;
+    let denied = FaultPlan::new().rate_of("dynamodb.Query", 1.0, Fault::AccessDenied);
+    lab.sim.faults().set(denied);
+    lab.put("one", &wants("ann", "shop", "Running")).await;
+    lab.start().await;
+    let ready = async || get(&format!("{}/readyz", lab.admin())).await;
+    lab.eventually("it says why", async || {
+        let answer = ready().await;
+        answer.status == 503 && answer.body.contains("the history cannot be read")
+    })
+    .await;
+    assert_eq!(lab.memory("one").await, None);
+    lab.sim.faults().clear();
+    lab.until("one", Phase::Ready).await;
+    assert_eq!(ready().await.status, 200);
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_denied_start_build_is_told_to_the_app_that_waits_for_it() {
     let lab = Lab::new().await;
     lab.sim

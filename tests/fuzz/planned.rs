@@ -254,9 +254,7 @@ impl Sight {
                     known: 10,
                     since: now,
                 },
-                _ => Deletions::Clear {
-                    gone_since: Some(now),
-                },
+                _ => Deletions::Clear { gone_since: None },
             },
             approvals: match self.deletions {
                 0 => Observed::Unknown,

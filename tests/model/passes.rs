@@ -372,6 +372,7 @@ impl Passes {
 fn reduce(memory: &mut Memory) {
     memory.status = Status::default();
     memory.decision = String::new();
+    memory.life = None;
     memory.version = 1;
     memory.past = Some(Past::default());
     if let Some(failures) = &mut memory.failures {

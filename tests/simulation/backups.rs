@@ -105,11 +105,7 @@ fn judge(loss: &Loss, outcome: &Outcome, calm: &Outcome) -> Option<String> {
         // Two apps want one slot, and the table has it for the one that is not there: a person has to decide.
         let of_a_slot =
             wrong.contains("SlotTaken") || (wrong.contains("slot#") && wrong.ends_with("which is Refused"));
-        // The build that was lost shows in the next listing, an hour later, and is looked into once more.
-        let listed_late = loss.restart
-            && tales::all()[loss.tale].name == "lease-lost-in-the-build"
-            && wrong.starts_with("eventually-stable: nothing changed");
-        loss.backup.is_some() && of_a_slot || listed_late
+        loss.backup.is_some() && of_a_slot
     };
     if let Some(wrong) = outcome.wrong.iter().find(|wrong| !undecided(wrong)) {
         return Some(wrong.clone());

@@ -28,6 +28,7 @@ use crate::weather::Line;
 pub(crate) struct Daemon {
     work: JoinSet<()>,
     line: Arc<Line>,
+    metrics: Metrics,
 }
 
 impl Daemon {
@@ -53,6 +54,7 @@ impl Daemon {
             let prober = Arc::new(InMemoryProber(cloud.sim.clone()));
             Cloud::on_aws(&clients, serve::tables(config), prober)
         };
+        let metrics = Metrics::new("simulation");
         let controller = Controller::new(Parts {
             cloud: cloud.edges(line.clone()).unwrap_or_else(over_the_wire),
             policy: Arc::new(config.policy.clone()),
@@ -61,7 +63,7 @@ impl Daemon {
             workers: config.workers,
             leases: config.leases,
             clock: Arc::new(wall),
-            metrics: Metrics::new("simulation"),
+            metrics: metrics.clone(),
             seed: dice.bytes(),
         });
         let mut work = JoinSet::new();
@@ -74,7 +76,7 @@ impl Daemon {
         });
         work.spawn(tick(sender.clone(), config.intervals.sweep, Tick::Sweep));
         work.spawn(tick(sender, Duration::from_mins(1), Tick::Minute));
-        Self { work, line }
+        Self { work, line, metrics }
     }
 
     /// Lets it die at its `after`-th call from now that changes something: before that is sent, or after it
@@ -96,6 +98,20 @@ impl Daemon {
     /// The line its calls take, if it meets the world directly.
     pub(crate) fn line(&self) -> &Line {
         &self.line
+    }
+
+    /// Whether it took the state table for lost.
+    pub(crate) fn saw_a_loss(&self) -> bool {
+        let families = self.metrics.gather();
+        let lost = families
+            .iter()
+            .find(|family| family.name().ends_with("state_lost_total"));
+        lost.is_some_and(|family| {
+            family
+                .get_metric()
+                .iter()
+                .any(|metric| metric.get_counter().get_value() > 0.0)
+        })
     }
 
     /// Dies: every task of it, wherever it waits.

@@ -356,12 +356,23 @@ impl Story {
         let Some(daemon) = self.daemons[n].take() else {
             return;
         };
+        self.judge_alarm(&daemon);
         daemon.crash().await;
         self.tally.crashes += 1;
         self.tell_line(&format!("daemon {n} dies and is down for {down:#}"));
         self.returns.insert(n, self.clock.now() + down);
         if self.daemons.iter().all(Option::is_none) {
             self.watch.eyes_since = None;
+        }
+    }
+
+    /// An alarm that nothing is behind stops every start for minutes.
+    fn judge_alarm(&mut self, daemon: &Daemon) {
+        let behind =
+            |(_, event): &(Timestamp, Event)| matches!(event, Event::StateLost | Event::StateRestored);
+        if daemon.saw_a_loss() && !self.scenario.events.iter().any(behind) {
+            self.wrong
+                .push("the state table was taken for lost, and never was".to_owned());
         }
     }
 
@@ -602,6 +613,9 @@ impl Story {
             None => log.iter().filter(|line| line.contains(" -> ")).count() as u64,
         };
         log.append(&mut self.told);
+        for daemon in std::mem::take(&mut self.daemons).iter().flatten() {
+            self.judge_alarm(daemon);
+        }
         let decided = self.cloud.history();
         self.tally.readied = decided
             .iter()
