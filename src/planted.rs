@@ -121,6 +121,16 @@ mod catalogue {
         ExpiryIgnored,
         /// where the end of the day suspends, it destroys
         NapDestroys,
+        /// a schedule wakes nothing
+        WakeIgnored,
+        /// days off are like any other
+        DaysOffIgnored,
+        /// a request is not held while its schedule is closed
+        ClosingIgnored,
+        /// what is suspended stays so, however many nights nobody asks for it
+        NightsNotCounted,
+        /// an owner who is not active any more is ignored
+        OwnerIgnored,
         /// a row that is gone is acted on at once
         DeletionUnconfirmed,
         /// a mass deletion is not held

@@ -9,6 +9,8 @@ mod mistakes;
 mod precedence;
 #[path = "config/reference.rs"]
 mod reference;
+#[path = "config/schedules.rs"]
+mod schedules;
 #[path = "config/summary.rs"]
 mod summary;
 #[path = "config/syntax.rs"]

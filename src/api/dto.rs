@@ -61,6 +61,12 @@ pub struct RowBody {
     /// The zone that overrides the schedule's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+    /// The schedule that it has instead of its catalogue entry's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Whether its owner is still somebody whose apps may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_active: Option<bool>,
     /// Exempt from the end of the day until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Timestamp>,
@@ -301,6 +307,8 @@ impl From<&Row> for RowBody {
             host_name: row.host_name.as_ref().map(ToString::to_string),
             parameters: row.parameters.clone(),
             time_zone: row.time_zone.clone(),
+            schedule: row.schedule.clone(),
+            owner_active: row.owner_active,
             keep_until: row.keep_until,
             keep_reason: row.keep_reason.clone(),
             expires_at: row.expires_at,

@@ -50,6 +50,7 @@ pub(super) async fn changes(given: &Apply) -> Result<Changes, ClientError> {
         ("desired", &given.desired),
         ("hostName", &given.host_name),
         ("timeZone", &given.time_zone),
+        ("schedule", &given.schedule),
         ("keepUntil", &given.keep_until),
         ("keepReason", &given.keep_reason),
         ("expiresAt", &given.expires_at),

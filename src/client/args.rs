@@ -154,6 +154,9 @@ pub struct Apply {
     /// The IANA time zone that overrides the schedule's
     #[arg(long)]
     pub time_zone: Option<String>,
+    /// The schedule that it has instead of its catalogue entry's
+    #[arg(long)]
+    pub schedule: Option<String>,
     /// Exempt from the end of the day until then, RFC 3339
     #[arg(long)]
     pub keep_until: Option<String>,

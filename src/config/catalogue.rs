@@ -42,6 +42,7 @@ fn entry(
     // ECS: at most 5,000 tasks in a service.
     let tasks = section.integer("tasks", &(1..=5_000), 1);
     let schedule = schedule(&mut section, schedules);
+    let choices = choices(&mut section, schedules);
     let lifetime = duration(SignedDuration::from_mins(10), LONGEST);
     let max_lifetime = section.optional("max_lifetime", &lifetime);
     let gate = section.boolean("gate", true);
@@ -62,6 +63,7 @@ fn entry(
         queue_timeout_minutes,
         tasks,
         schedule,
+        schedules: choices,
         max_lifetime,
         gate,
     })
@@ -98,17 +100,28 @@ fn projects(section: &mut Section<'_>) -> Option<(ProjectName, ProjectName)> {
 
 fn schedule(section: &mut Section<'_>, known: &BTreeSet<String>) -> Option<String> {
     let found = section.optional("schedule", &values::label())?;
-    if !known.contains(&found) {
-        let remedy = match nearest(&found, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("add [schedules.{found}], or leave schedule out"),
-        };
-        section.dangling(
-            "schedule",
-            Wrong::new(format!("\"{found}\" is not a schedule"), remedy),
-        );
-    }
+    exists(section, "schedule", &found, known);
     Some(found)
+}
+
+/// The schedules that rows may choose. An empty list is none, no list is any.
+fn choices(section: &mut Section<'_>, known: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+    let found = section.texts("schedules", &values::label());
+    for name in &found {
+        exists(section, "schedules", name, known);
+    }
+    section.has("schedules").then(|| found.into_iter().collect())
+}
+
+fn exists(section: &Section<'_>, key: &str, name: &str, known: &BTreeSet<String>) {
+    if known.contains(name) {
+        return;
+    }
+    let remedy = match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("add [schedules.{name}], or leave {key} out"),
+    };
+    section.dangling(key, Wrong::new(format!("\"{name}\" is not a schedule"), remedy));
 }
 
 /// A CodeBuild timeout, which counts in whole minutes.

@@ -7,17 +7,20 @@
 mod adopt;
 mod book;
 mod catalogue;
+mod days;
 mod field;
 mod mistakes;
 mod overrides;
 mod policy;
 mod read;
 mod rule;
+mod schedules;
 mod section;
 mod settings;
 mod source;
 mod summary;
 mod types;
+mod users;
 mod values;
 mod variable;
 
@@ -39,6 +42,7 @@ pub use types::{
 /// Reads the file at `path`. Flags win over the environment, which wins over the file.
 pub fn load(path: &Path, overrides: &Overrides, env: &BTreeMap<String, String>) -> Result<Config, Mistakes> {
     let outside = overrides::Outside {
+        folder: path.parent().unwrap_or(Path::new(".")),
         flags: overrides,
         environment: env,
     };
@@ -61,6 +65,7 @@ impl Config {
     /// Reads a file's text alone. Empty text is a configuration of defaults without any app.
     pub fn from_toml(text: &str) -> Result<Self, Mistakes> {
         let outside = overrides::Outside {
+            folder: Path::new("."),
             flags: &Overrides::default(),
             environment: &BTreeMap::new(),
         };

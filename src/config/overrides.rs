@@ -2,6 +2,7 @@
 //! machines rather than between policies. Never holds a default: that is the file's business.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::mistakes::Place;
 
@@ -107,9 +108,11 @@ pub(super) const OVERRIDABLE: [Override; 9] = [
     },
 ];
 
-/// Flags and environment together.
+/// What a file's text does not say itself: flags, environment, and where it lies.
 #[derive(Clone, Copy)]
 pub(super) struct Outside<'a> {
+    /// The folder that paths in the file start from.
+    pub folder: &'a Path,
     pub flags: &'a Overrides,
     pub environment: &'a BTreeMap<String, String>,
 }

@@ -1,17 +1,16 @@
 //! Reads what the planner goes by besides the catalogue: scope, limits, timing, the names of the build's
-//! variables, and schedules. The defaults of timing are the model's; none is repeated here.
+//! variables. The defaults of timing are the model's; none is repeated here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
 use super::rule::{Wrong, choice, duration, show};
 use super::section::Section;
-use super::{values, variable};
+use super::variable;
 use crate::model::backoff::Backoff;
 use crate::model::claim::{OnConflict, Scope};
 use crate::model::policy::{BuildEnv, Orphans, Timing};
-use crate::model::schedule::{CurfewAction, Schedule};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -173,32 +172,4 @@ pub(super) fn build_env(root: &mut Section<'_>) -> BuildEnv {
     }
     section.finish();
     env
-}
-
-const ACTIONS: [(&str, CurfewAction); 2] = [
-    ("destroy", CurfewAction::Destroy),
-    ("suspend", CurfewAction::Suspend),
-];
-
-/// The schedules, and the names of all that are written down, also of those with mistakes.
-pub(super) fn schedules(root: &mut Section<'_>) -> (BTreeMap<String, Schedule>, BTreeSet<String>) {
-    let mut schedules = BTreeMap::new();
-    let mut names = BTreeSet::new();
-    for (name, mut section) in root.named("schedules", &values::label()) {
-        names.insert(name.clone());
-        let time_zone = section.required("time_zone", &values::zone());
-        let teardown = section.required("teardown", &values::cron());
-        let action = section.or_default("action", &choice(&ACTIONS), "destroy");
-        section.finish();
-        if let (Some(time_zone), Some(teardown)) = (time_zone, teardown) {
-            let schedule = Schedule {
-                name: name.clone(),
-                time_zone,
-                teardown,
-                action,
-            };
-            schedules.insert(name, schedule);
-        }
-    }
-    (schedules, names)
 }

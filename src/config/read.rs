@@ -2,6 +2,7 @@
 //! first one; what can't be judged after a syntax error is left unsaid.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use toml::de::DeTable;
 
@@ -12,7 +13,7 @@ use super::rule::{Wrong, nearest};
 use super::section::Section;
 use super::source::Source;
 use super::types::Config;
-use super::{Place, adopt, catalogue, policy, settings};
+use super::{Place, adopt, catalogue, policy, schedules, settings, users};
 use crate::model::policy::Policy;
 
 /// Reads `text`, which `file` holds.
@@ -50,8 +51,9 @@ fn all(mut root: Section<'_>) -> Config {
     let rules = policy::rules(root);
     let orphans = policy::orphans(root);
     let build_env = policy::build_env(root);
-    let (schedules, names) = policy::schedules(root);
+    let (schedules, names) = schedules::schedules(root);
     let catalogue = catalogue::apps(root, &names, &build_env);
+    let users = users::users(root);
     let adopt = adopt::rule(root, &adopt::names(&catalogue, root));
     root.finish();
     Config {
@@ -59,6 +61,7 @@ fn all(mut root: Section<'_>) -> Config {
         policy: Policy {
             catalogue,
             schedules,
+            users,
             scope: rules.scope,
             on_conflict: rules.on_conflict,
             keep_max: rules.keep_max,
@@ -89,6 +92,7 @@ pub fn known_keys() -> BTreeMap<String, KnownKey> {
     let source = Source::new(ONE_OF_EACH);
     let (table, _) = DeTable::parse_recoverable(ONE_OF_EACH);
     let outside = Outside {
+        folder: Path::new("."),
         flags: &Overrides::default(),
         environment: &BTreeMap::new(),
     };

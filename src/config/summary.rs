@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::rule::show;
 use super::types::{Config, Role};
 use crate::model::claim::{OnConflict, Scope};
-use crate::model::policy::CatalogueEntry;
-use crate::model::schedule::{CurfewAction, Schedule};
+use crate::model::policy::{CatalogueEntry, Users};
+use crate::model::schedule::{CurfewAction, ManualStart, Schedule};
 
 /// Describes `config`; the next boundary of each schedule is the first after `now`.
 pub fn summary(config: &Config, now: Timestamp) -> String {
@@ -68,7 +68,7 @@ pub fn summary(config: &Config, now: Timestamp) -> String {
     for app in config.policy.catalogue.values() {
         line(format!("app        {}", describe_app(app)));
     }
-    for note in notes(config) {
+    for note in notes(config, now) {
         line(format!("note       {note}"));
     }
     out
@@ -104,12 +104,56 @@ fn describe_schedule(schedule: &Schedule, now: Timestamp) -> String {
         CurfewAction::Destroy => "destroys",
         CurfewAction::Suspend => "suspends",
     };
-    format!(
+    let mut text = format!(
         "{}: {action} at \"{}\" {}, {next}",
         schedule.name,
         schedule.teardown.as_str(),
         zone.iana_name().unwrap_or("in an unnamed zone"),
-    )
+    );
+    for part in describe_rest(schedule, now).into_iter().flatten() {
+        text.push_str(", ");
+        text.push_str(&part);
+    }
+    text
+}
+
+/// What else a schedule may have, each as a part of a sentence.
+fn describe_rest(schedule: &Schedule, now: Timestamp) -> [Option<String>; 6] {
+    let closed = schedule
+        .closed_for
+        .map(|length| format!("then closed for {}", show(length)));
+    let wake = schedule.wake.as_ref().map(|wake| {
+        let next = schedule.next_wake(now, None).map_or_else(
+            || "never again".to_owned(),
+            |next| {
+                format!(
+                    "next {}",
+                    next.to_zoned(schedule.time_zone.clone()).strftime("%a %F %T %:z")
+                )
+            },
+        );
+        format!("wakes at \"{}\" ({next})", wake.as_str())
+    });
+    let nights = schedule.destroy_after.map(|nights| match nights {
+        1 => "destroys after one night more without a request".to_owned(),
+        nights => format!("destroys after {nights} nights more without a request"),
+    });
+    let warned = schedule
+        .warn_before
+        .map(|length| format!("warns {} before", show(length)));
+    let today = now.to_zoned(schedule.time_zone.clone()).date();
+    let off = schedule.days_off.len();
+    let off = (off > 0).then(|| match schedule.days_off.range(today..).next() {
+        Some(next) if off == 1 => format!("one day off ({next})"),
+        Some(next) => format!("{off} days off (next {next})"),
+        None => format!("{off} days off, all of them past"),
+    });
+    let manual = match schedule.manual_start {
+        ManualStart::UntilNextStop => None,
+        ManualStart::Keep => Some("the next stop spares who asks while it is closed"),
+        ManualStart::Enforce => Some("who asks while it is closed waits until it opens"),
+    };
+    [closed, wake, nights, warned, off, manual.map(str::to_owned)]
 }
 
 fn describe_app(app: &CatalogueEntry) -> String {
@@ -124,12 +168,23 @@ fn describe_app(app: &CatalogueEntry) -> String {
         (None, Some(life)) => format!("at most {}", show(life)),
         (None, None) => "no end".to_owned(),
     };
+    let choices = match &app.schedules {
+        None => String::new(),
+        Some(names) if names.is_empty() => ", of which rows have no choice".to_owned(),
+        Some(names) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            format!(", or what rows choose of {}", names.join(", "))
+        }
+    };
     let url = app.url.fill("{host_name}", "{resource_name}");
-    format!("{}: {projects}, cluster {}, {url}, {end}", app.name, app.cluster)
+    format!(
+        "{}: {projects}, cluster {}, {url}, {end}{choices}",
+        app.name, app.cluster
+    )
 }
 
 /// What is no mistake but may surprise.
-fn notes(config: &Config) -> Vec<String> {
+fn notes(config: &Config, now: Timestamp) -> Vec<String> {
     let policy = &config.policy;
     let mut notes = Vec::new();
     if policy.catalogue.is_empty() {
@@ -149,15 +204,23 @@ fn notes(config: &Config) -> Vec<String> {
             ));
         }
     }
-    for name in policy.schedules.keys() {
-        if !policy
-            .catalogue
-            .values()
-            .any(|app| app.schedule.as_ref() == Some(name))
-        {
-            notes.push(format!("no app uses schedule {name}"));
+    for (name, schedule) in &policy.schedules {
+        let used = |app: &CatalogueEntry| {
+            let chosen = app.schedules.as_ref().is_some_and(|names| names.contains(name));
+            chosen || app.schedule.as_ref() == Some(name)
+        };
+        if !policy.catalogue.values().any(used) {
+            notes.push(format!("no app uses schedule {name}, unless a row chooses it"));
+        }
+        let last = schedule.days_off.last();
+        let today = now.to_zoned(schedule.time_zone.clone()).date();
+        if let Some(last) = last.filter(|last| **last < today) {
+            notes.push(format!(
+                "schedule {name} has no day off to come: the last one was {last}"
+            ));
         }
     }
+    notes.extend(users(&policy.users));
     let tokens = &config.api.tokens;
     if !tokens.is_empty() && !tokens.iter().any(|token| token.role == Role::Operator) {
         notes.push("no token has the role operator, so nobody can change anything over the API".to_owned());
@@ -176,6 +239,28 @@ fn notes(config: &Config) -> Vec<String> {
         notes.push(format!(
             "policy.confirm_absence is {}: ECS may answer with what was true a minute ago, so less than 1m is for tests",
             show(confirm)
+        ));
+    }
+    notes
+}
+
+/// Lists of users stop apps as soon as a daemon reads them, so they are never to surprise.
+fn users(users: &Users) -> Vec<String> {
+    let mut notes = Vec::new();
+    let count = |many: usize| match many {
+        1 => "one user".to_owned(),
+        many => format!("{many} users"),
+    };
+    if !users.deny.is_empty() {
+        notes.push(format!(
+            "users.deny names {}: whatever apps they have are destroyed at once, exempt or not",
+            count(users.deny.len())
+        ));
+    }
+    if let Some(allow) = &users.allow {
+        notes.push(format!(
+            "users.allow names {}: whatever apps anybody else has are destroyed at once, exempt or not",
+            count(allow.len())
         ));
     }
     notes

@@ -265,9 +265,19 @@ const BOUNDARIES_APART_MIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// When apps are due to stop.
 pub(super) fn cron() -> Rule<Cron> {
+    apart("an app just asked for would be stopped at once")
+}
+
+/// When apps are woken.
+pub(super) fn wake() -> Rule<Cron> {
+    apart("an app that was just put to sleep would be woken at once")
+}
+
+/// A time that comes at most every ten minutes; else `what` would happen.
+fn apart(what: &'static str) -> Rule<Cron> {
     Rule::new(
         "five cron fields: minute, hour, day of month, month, day of week",
-        |text| {
+        move |text| {
             let remedy = "write for example \"0 19 * * 1-5\" for 19:00 from Monday to Friday";
             if text.len() > 256 {
                 return Err(Wrong::new("is longer than 256 characters", remedy));
@@ -283,7 +293,7 @@ pub(super) fn cron() -> Rule<Cron> {
                 };
                 if next.duration_since(last) < BOUNDARIES_APART_MIN {
                     return Err(Wrong::new(
-                        "falls due again within 10 minutes, so that an app just asked for would be stopped at once",
+                        format!("falls due again within 10 minutes, so that {what}"),
                         "name one minute: \"0 19 * * *\" is once at 19:00, \"* 19 * * *\" is every minute from 19:00 to 19:59",
                     ));
                 }

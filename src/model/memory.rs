@@ -70,6 +70,9 @@ pub struct Memory {
     /// goes back undoes it; only a new request does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
+    /// When its schedule last let it run since the latest request: opened to it, or woke it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub woken_at: Option<Timestamp>,
     /// Since when the app has been Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_since: Option<Timestamp>,
@@ -177,7 +180,8 @@ pub struct RowGone {
 pub struct Stop {
     /// When it was due.
     pub due: Timestamp,
-    /// The rule: `Curfew`, `ExpiresAt`, `MaxLifetime` or `Superseded`.
+    /// The rule: `Curfew`, `KeepUntil`, `NightsUnused`, `ExpiresAt`, `MaxLifetime`, `OwnerInactive` or
+    /// `Superseded`.
     pub rule: String,
     /// What the app may be at most from then on.
     pub at_most: Desired,
@@ -199,9 +203,12 @@ pub struct Accepted {
     /// The zone that overrides the schedule's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// The schedule that ends its day; copied by name, never by time.
+    /// The schedule of its catalogue entry; copied by name, never by time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+    /// The schedule that its row has chosen instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_schedule: Option<String>,
     /// Its exemption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Timestamp>,
@@ -370,6 +377,7 @@ impl Memory {
             service_absent_since: None,
             route_lost_since: None,
             stop: None,
+            woken_at: None,
             ready_since: None,
             unready_since: None,
             stopped_task: None,

@@ -1,13 +1,14 @@
 //! What the operator allows: the configuration after validation, as plain values the planner reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
 use super::claim::{OnConflict, Scope};
-use super::name::{AppName, ClusterName, ProjectName};
+use super::memory::Accepted;
+use super::name::{AppName, ClusterName, ProjectName, User};
 use super::schedule::Schedule;
 
 /// Everything the planner may consult besides the app itself.
@@ -17,6 +18,8 @@ pub struct Policy {
     pub catalogue: BTreeMap<AppName, CatalogueEntry>,
     /// Named schedules.
     pub schedules: BTreeMap<String, Schedule>,
+    /// Who may have apps at all.
+    pub users: Users,
     /// What "one instance per user" counts.
     pub scope: Scope,
     /// What becomes of a request for a slot that is taken.
@@ -35,6 +38,57 @@ pub struct Policy {
     pub build_env: BuildEnv,
     /// The state table, which a build is told because its gate is there.
     pub state_table: String,
+}
+
+impl Policy {
+    /// The schedule that ends the day of an app, as configuration has it now: the one that its row has chosen, as
+    /// long as there is such a one and the app may have it, else the one of its catalogue entry.
+    pub fn schedule_of(&self, accepted: &Accepted) -> Option<&Schedule> {
+        let entry = self.catalogue.get(&accepted.blueprint.identity.app);
+        let chosen = accepted.own_schedule.as_ref();
+        let chosen = chosen.filter(|name| entry.is_none_or(|entry| entry.allows(name)));
+        let usual = match entry {
+            Some(entry) => entry.schedule.as_ref(),
+            // Of an app that is not in the catalogue any more, what it had counts.
+            None => accepted.schedule.as_ref(),
+        };
+        let known = |name: &String| self.schedules.get(name);
+        chosen.and_then(known).or_else(|| usual.and_then(known))
+    }
+}
+
+/// Who may have apps, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Users {
+    /// Those who may not.
+    pub deny: BTreeSet<User>,
+    /// The only ones who may; `None`: everybody.
+    pub allow: Option<BTreeSet<User>>,
+}
+
+/// What a user is by the lists of an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// May have apps.
+    Active,
+    /// Is on the list of those who may not.
+    Denied,
+    /// Is not on the list of those who may.
+    NotAllowed,
+}
+
+impl Users {
+    /// What `user` is.
+    pub fn standing(&self, user: &User) -> Standing {
+        let allowed = self.allow.as_ref();
+        if self.deny.contains(user) {
+            Standing::Denied
+        } else if allowed.is_some_and(|allowed| !allowed.contains(user)) {
+            Standing::NotAllowed
+        } else {
+            Standing::Active
+        }
+    }
 }
 
 /// What becomes of orphans: apps that AWS shows, that no row asks for and that nothing remembered.
@@ -90,12 +144,22 @@ pub struct CatalogueEntry {
     pub queue_timeout_minutes: u16,
     /// How many tasks a running app has.
     pub tasks: u32,
-    /// The schedule that ends its day.
+    /// The schedule that ends its day, unless a row chooses another.
     pub schedule: Option<String>,
+    /// The schedules that a row may choose; `None`: any.
+    pub schedules: Option<BTreeSet<String>>,
     /// The longest an app lives after its last request, whatever its exemptions.
     pub max_lifetime: Option<SignedDuration>,
     /// Whether its builds ask at the gate. Without, one build at a time is likely and not certain.
     pub gate: bool,
+}
+
+impl CatalogueEntry {
+    /// Whether a row may choose the schedule of this name.
+    pub fn allows(&self, schedule: &String) -> bool {
+        let allowed = self.schedules.as_ref();
+        self.schedule.as_ref() == Some(schedule) || allowed.is_none_or(|allowed| allowed.contains(schedule))
+    }
 }
 
 /// Text with `{host_name}` and `{resource_name}`.

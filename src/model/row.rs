@@ -68,6 +68,8 @@ pub enum RawValue {
     Text(String),
     /// A number, as written.
     Number(String),
+    /// A boolean.
+    Bool(bool),
     /// A map.
     Map(BTreeMap<String, RawValue>),
     /// Anything else; the text names its kind.
@@ -79,6 +81,7 @@ impl RawValue {
         match self {
             RawValue::Text(_) => "a string",
             RawValue::Number(_) => "a number",
+            RawValue::Bool(_) => "a boolean",
             RawValue::Map(_) => "a map",
             RawValue::Other(kind) => kind,
         }
@@ -109,8 +112,8 @@ impl<'de> Deserialize<'de> for RawValue {
             fn visit_f64<E>(self, n: f64) -> Result<RawValue, E> {
                 Ok(RawValue::Number(n.to_string()))
             }
-            fn visit_bool<E>(self, _: bool) -> Result<RawValue, E> {
-                Ok(RawValue::Other("a boolean"))
+            fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
+                Ok(RawValue::Bool(value))
             }
             fn visit_unit<E>(self) -> Result<RawValue, E> {
                 Ok(RawValue::Other("null"))
@@ -160,6 +163,10 @@ pub struct Row {
     pub parameters: BTreeMap<String, String>,
     /// The IANA zone that overrides the schedule's.
     pub time_zone: Option<String>,
+    /// The schedule that it has instead of its catalogue entry's.
+    pub schedule: Option<String>,
+    /// Whether its owner is still somebody whose apps may run.
+    pub owner_active: Option<bool>,
     /// Exempt from curfew until then.
     pub keep_until: Option<Timestamp>,
     /// Why.
@@ -171,7 +178,7 @@ pub struct Row {
 }
 
 /// The attributes a row may have.
-pub const ATTRIBUTES: [&str; 13] = [
+pub const ATTRIBUTES: [&str; 15] = [
     "id",
     "user",
     "app",
@@ -181,6 +188,8 @@ pub const ATTRIBUTES: [&str; 13] = [
     "hostName",
     "parameters",
     "timeZone",
+    "schedule",
+    "ownerActive",
     "keepUntil",
     "keepReason",
     "expiresAt",
@@ -238,6 +247,14 @@ impl Row {
                 Err(_) => Err("is not a known time zone"),
             }
         });
+        let schedule = reader.text("schedule", "name a schedule, or leave it out", |text| {
+            if text.is_empty() {
+                Err("is empty")
+            } else {
+                short(text)
+            }
+        });
+        let owner_active = reader.boolean("ownerActive");
         let keep_until = reader.time("keepUntil");
         let keep_reason = reader.text("keepReason", "use at most 256 printable characters", short);
         let expires_at = reader.time("expiresAt");
@@ -255,6 +272,8 @@ impl Row {
             host_name,
             parameters,
             time_zone,
+            schedule,
+            owner_active,
             keep_until,
             keep_reason,
             expires_at,
@@ -263,7 +282,9 @@ impl Row {
     }
 
     /// A digest of all that makes a request when the portal keeps no generation: a rewrite of an identical
-    /// row is no request, any change of what is asked is. Exemption and expiry are not part of it.
+    /// row is no request, any change of what is asked is. Exemption and expiry are not part of it, nor is what
+    /// somebody else says of the owner. A row without a schedule of its own has the digest that it had before rows
+    /// could have one.
     pub fn fingerprint(&self) -> String {
         let parts = (
             (&self.user, &self.app, self.desired, self.generation),
@@ -274,7 +295,10 @@ impl Row {
                 &self.time_zone,
             ),
         );
-        digest(&parts)
+        match &self.schedule {
+            None => digest(&parts),
+            Some(schedule) => digest(&(parts, schedule)),
+        }
     }
 }
 
@@ -376,6 +400,21 @@ impl Reader {
             },
             other => {
                 self.problem(field, format!("is {}, not a number", other.kind()), remedy);
+                None
+            }
+        }
+    }
+
+    fn boolean(&mut self, field: &str) -> Option<bool> {
+        match self.raw.remove(field)? {
+            RawValue::Bool(value) => Some(value),
+            other => {
+                let problem = format!("is {}, not a boolean", other.kind());
+                self.problem(
+                    field,
+                    problem,
+                    "use true or false, not in quotes, or leave it out",
+                );
                 None
             }
         }
@@ -529,6 +568,11 @@ mod tests {
             &["keepuntil is not an attribute of a row: did you mean keepUntil?"],
         );
         check(
+            base("ownerActive", "false".into()),
+            &["ownerActive is a string, not a boolean: use true or false"],
+        );
+        check(base("schedule", "".into()), &["schedule \"\" is empty"]);
+        check(
             base("parameters", serde_json::json!({"A": 1})),
             &["parameters.A is a number, not a string"],
         );
@@ -575,6 +619,33 @@ mod tests {
             read(row.clone()).fingerprint(),
             print("requestedAt", "2026-11-20T10:00:00Z".into())
         );
+    }
+
+    /// A digest that changed with a release would make a request of every row, and so a new day for every app.
+    #[test]
+    fn what_rows_had_before_they_could_choose_a_schedule_they_have_still() {
+        let row = serde_json::json!({
+            "user": "ann", "app": "shop", "desired": "Running", "generation": 3,
+            "requestedAt": "2026-11-20T10:00:00Z", "timeZone": "Europe/Berlin", "parameters": {"SIZE": "small"},
+        });
+        let with = |field: &str, value: serde_json::Value| {
+            let mut row = row.clone();
+            row[field] = value;
+            read(row).fingerprint()
+        };
+        let before = (
+            ("ann", "shop", "Running", 3),
+            (
+                "2026-11-20T10:00:00Z",
+                None::<String>,
+                BTreeMap::from([("SIZE", "small")]),
+                "Europe/Berlin",
+            ),
+        );
+        assert_eq!(read(row.clone()).fingerprint(), digest(&before));
+        assert_eq!(with("ownerActive", false.into()), digest(&before));
+        assert_ne!(with("schedule", "late".into()), digest(&before));
+        assert_ne!(with("schedule", "late".into()), with("schedule", "early".into()));
     }
 
     proptest! {

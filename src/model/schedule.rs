@@ -1,17 +1,16 @@
-//! Schedules: when an app is due to stop. A boundary is computed from the cron expression at `now`; no
-//! timer has to fire for it to be true.
-//!
-//! Across changes of the clock, a boundary falls on the instant at which a clock on the wall first shows its
-//! time, or a later one: after a gap that skips its time, and on the first of two where its time comes twice.
-//! `croner` would treat lists, ranges and steps differently from single times there, so it is only asked
-//! about the wall clock; what instant that is is decided here, alike for every expression.
+//! Schedules: when an app is due to stop, when it may start, and when it is woken. Everything is computed from
+//! cron expressions at `now`; no timer has to fire for it to be true. How a time falls when a clock changes is
+//! in `cron`.
 
-use std::str::FromStr as _;
+use std::collections::BTreeSet;
 
-use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+pub use super::cron::Cron;
+use super::cron::first_shown;
 
 /// What happens to an app at the end of its day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,119 +23,140 @@ pub enum CurfewAction {
     Suspend,
 }
 
+/// What becomes of a request that is made while the schedule is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManualStart {
+    /// It is carried out, and the app stops at the next boundary as any other.
+    #[default]
+    UntilNextStop,
+    /// It is carried out, and the next boundary passes it by: the one after that stops it.
+    Keep,
+    /// It waits until the schedule opens.
+    Enforce,
+}
+
 /// A named schedule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     /// Its name in the configuration.
     pub name: String,
     /// The zone its times are in, unless a row brings its own.
     pub time_zone: TimeZone,
-    /// When apps are due to stop.
+    /// When apps are due to stop: its boundaries.
     pub teardown: Cron,
     /// What stopping means.
     pub action: CurfewAction,
+    /// For how long after a boundary it is closed, by the clock on the wall: twelve hours from 19:00 end at 07:00,
+    /// also in a night in which clocks change.
+    pub closed_for: Option<SignedDuration>,
+    /// When apps that a boundary suspended run again.
+    pub wake: Option<Cron>,
+    /// After how many nights an app that it suspends, and that nobody asked for since, is destroyed. A night
+    /// begins with each boundary.
+    pub destroy_after: Option<u32>,
+    /// How long before a stop its owner is warned.
+    pub warn_before: Option<SignedDuration>,
+    /// Days on which nothing is woken, and on which it is closed from midnight to midnight. Boundaries come
+    /// on them as on any other: stopping is always safe.
+    pub days_off: BTreeSet<Date>,
+    /// What becomes of requests while it is closed.
+    pub manual_start: ManualStart,
 }
 
-/// A five-field cron expression: minute, hour, day of month, month, day of week.
-#[derive(Clone, Debug)]
-pub struct Cron {
-    text: String,
-    inner: croner::Cron,
-    /// Whether it ever comes. One that does not, such as 31 February, is searched for through thousands of
-    /// years, so that is found out once.
-    comes: bool,
-}
-
-impl PartialEq for Cron {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Cron {
-    /// Parses an expression; the error is for people.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text.split_whitespace().count() != 5 {
-            return Err("has not the five fields minute, hour, day of month, month, day of week".to_owned());
-        }
-        let inner = croner::Cron::from_str(text).map_err(|e| format!("is not a cron expression ({e})"))?;
-        let comes = inner
-            .find_next_occurrence(&jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0), true)
-            .is_ok();
-        Ok(Self {
-            text: text.to_owned(),
-            inner,
-            comes,
-        })
-    }
-
-    /// The expression as written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The latest time at or before `now`, if there ever was one.
-    pub fn latest(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        if !self.comes {
-            return None;
-        }
-        let shown = zone.to_datetime(now);
-        // A clock that went back shows times that it has shown before; those up to the change are past.
-        let mut wall = match zone.to_ambiguous_timestamp(shown).offset() {
-            AmbiguousOffset::Fold { before, .. } => before.to_datetime(now),
-            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Gap { .. } => shown,
-        };
-        let mut inclusive = true;
-        loop {
-            wall = self.inner.find_previous_occurrence(&wall, inclusive).ok()?;
-            inclusive = false;
-            let at = first_shown(wall, zone)?;
-            if at <= now {
-                return Some(at);
-            }
-        }
-    }
-
-    /// The first time after `now`, if there ever is one.
-    pub fn next(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        if !self.comes {
-            return None;
-        }
-        let mut wall = zone.to_datetime(now);
-        loop {
-            wall = self.inner.find_next_occurrence(&wall, false).ok()?;
-            // What comes a second time is past already.
-            let at = first_shown(wall, zone)?;
-            if at > now {
-                return Some(at);
-            }
-        }
-    }
-}
-
-/// When a clock in this zone first shows `wall`, or a later time where it skips that one.
-fn first_shown(wall: DateTime, zone: &TimeZone) -> Option<Timestamp> {
-    let shown = zone.to_ambiguous_timestamp(wall);
-    match shown.offset() {
-        // Read with the offset that only holds after the gap, the time lies before the change.
-        AmbiguousOffset::Gap { after, .. } => {
-            let before_change = after.to_timestamp(wall).ok()?;
-            let change = zone.following(before_change).next()?;
-            Some(change.timestamp())
-        }
-        AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => shown.earlier().ok(),
-    }
-}
+/// How many nights and days off may follow on each other without a gap before that counts as closed for ever.
+const CLOSINGS_MAX: usize = 1000;
 
 impl Schedule {
+    /// A schedule that destroys at each boundary and is otherwise as plain as can be.
+    pub fn new(name: impl Into<String>, time_zone: TimeZone, teardown: Cron) -> Self {
+        Self {
+            name: name.into(),
+            time_zone,
+            teardown,
+            action: CurfewAction::Destroy,
+            closed_for: None,
+            wake: None,
+            destroy_after: None,
+            warn_before: None,
+            days_off: BTreeSet::new(),
+            manual_start: ManualStart::UntilNextStop,
+        }
+    }
+
+    /// The zone that counts for an app: its row's, else the schedule's.
+    pub fn zone<'a>(&'a self, own: Option<&'a TimeZone>) -> &'a TimeZone {
+        own.unwrap_or(&self.time_zone)
+    }
+
     /// The latest boundary at or before `now`, in the row's zone or the schedule's.
     pub fn latest_boundary(&self, now: Timestamp, zone: Option<&TimeZone>) -> Option<Timestamp> {
-        self.teardown.latest(now, zone.unwrap_or(&self.time_zone))
+        self.teardown.latest(now, self.zone(zone))
     }
 
     /// The next boundary after `now`.
     pub fn next_boundary(&self, now: Timestamp, zone: Option<&TimeZone>) -> Option<Timestamp> {
-        self.teardown.next(now, zone.unwrap_or(&self.time_zone))
+        self.teardown.next(now, self.zone(zone))
+    }
+
+    /// Until when it is closed, if it is at `now`: nights and days off that touch each other count as one.
+    pub fn closed_until(&self, now: Timestamp, zone: Option<&TimeZone>) -> Option<Timestamp> {
+        let zone = self.zone(zone);
+        let mut until = now;
+        for _ in 0..CLOSINGS_MAX {
+            let ends = [self.night_ends(until, zone), self.day_off_ends(until, zone)];
+            match ends.into_iter().flatten().max() {
+                Some(end) if end > until => until = end,
+                Some(_) | None => break,
+            }
+        }
+        (until > now).then_some(until)
+    }
+
+    fn night_ends(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let length = self.closed_for?;
+        let boundary = self.teardown.latest(now, zone)?;
+        let opens = zone.to_datetime(boundary).checked_add(length).ok()?;
+        first_shown(opens, zone)
+    }
+
+    fn day_off_ends(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let today = zone.to_datetime(now).date();
+        if !self.days_off.contains(&today) || planted!(DaysOffIgnored) {
+            return None;
+        }
+        first_shown(today.tomorrow().ok()?.at(0, 0, 0, 0), zone)
+    }
+
+    /// The latest time at or before `now` at which it woke what was suspended.
+    pub fn latest_wake(&self, now: Timestamp, zone: Option<&TimeZone>) -> Option<Timestamp> {
+        let (zone, wake) = (self.zone(zone), self.wake.as_ref()?);
+        let mut at = wake.latest(now, zone)?;
+        for _ in 0..CLOSINGS_MAX {
+            if !self.is_off(at, zone) {
+                return Some(at);
+            }
+            let before = at.checked_sub(SignedDuration::from_nanos(1)).ok()?;
+            at = wake.latest(before, zone)?;
+        }
+        None
+    }
+
+    /// The next time after `now` at which it wakes what is suspended.
+    pub fn next_wake(&self, now: Timestamp, zone: Option<&TimeZone>) -> Option<Timestamp> {
+        let (zone, wake) = (self.zone(zone), self.wake.as_ref()?);
+        let mut at = wake.next(now, zone)?;
+        for _ in 0..CLOSINGS_MAX {
+            if !self.is_off(at, zone) {
+                return Some(at);
+            }
+            at = wake.next(at, zone)?;
+        }
+        None
+    }
+
+    fn is_off(&self, at: Timestamp, zone: &TimeZone) -> bool {
+        let any = !self.days_off.is_empty() && !planted!(DaysOffIgnored);
+        any && self.days_off.contains(&zone.to_datetime(at).date())
     }
 }
 
@@ -158,253 +178,152 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Where `cron` in `zone` was due last and is due next, seen from `now`.
-    #[track_caller]
-    fn check(cron: &str, zone: &str, now: &str, latest: &str, next: &str) {
-        let cron = Cron::parse(cron).unwrap();
-        let zone = TimeZone::get(zone).unwrap();
-        assert_eq!(cron.latest(at(now), &zone), Some(at(latest)), "latest");
-        assert_eq!(cron.next(at(now), &zone), Some(at(next)), "next");
-    }
-
-    #[test]
-    fn a_boundary_counts_from_its_very_instant_on() {
-        let berlin = |now, latest, next| check("0 19 * * *", "Europe/Berlin", now, latest, next);
-        berlin(
-            "2026-11-20T17:59:59.999999999Z",
-            "2026-11-19T18:00:00Z",
-            "2026-11-20T18:00:00Z",
-        );
-        berlin(
-            "2026-11-20T18:00:00Z",
-            "2026-11-20T18:00:00Z",
-            "2026-11-21T18:00:00Z",
-        );
-        berlin(
-            "2026-11-20T18:00:00.000000001Z",
-            "2026-11-20T18:00:00Z",
-            "2026-11-21T18:00:00Z",
-        );
-        berlin(
-            "2026-11-20T18:00:00.999Z",
-            "2026-11-20T18:00:00Z",
-            "2026-11-21T18:00:00Z",
-        );
-    }
-
-    #[test]
-    fn a_time_that_a_clock_going_forward_skips_falls_on_the_first_instant_after() {
-        // 2026-03-29, 02:00 becomes 03:00 at 01:00 UTC.
-        let berlin = |cron, now, latest, next| check(cron, "Europe/Berlin", now, latest, next);
-        berlin(
-            "30 2 * * *",
-            "2026-03-29T00:59:59Z",
-            "2026-03-28T01:30:00Z",
-            "2026-03-29T01:00:00Z",
-        );
-        berlin(
-            "30 2 * * *",
-            "2026-03-29T01:00:00Z",
-            "2026-03-29T01:00:00Z",
-            "2026-03-30T00:30:00Z",
-        );
-        // A list and a range obey the same rule as a single time, and what falls together comes once.
-        berlin(
-            "15,45 2,3 * * *",
-            "2026-03-29T00:59:59Z",
-            "2026-03-28T02:45:00Z",
-            "2026-03-29T01:00:00Z",
-        );
-        berlin(
-            "15,45 2,3 * * *",
-            "2026-03-29T01:00:00Z",
-            "2026-03-29T01:00:00Z",
-            "2026-03-29T01:15:00Z",
-        );
-        // 2026-03-08, 02:00 becomes 03:00 at 07:00 UTC.
-        check(
-            "0 2 * * *",
-            "America/New_York",
-            "2026-03-08T06:59:59Z",
-            "2026-03-07T07:00:00Z",
-            "2026-03-08T07:00:00Z",
-        );
-        // 2026-10-04, 02:00 becomes 02:30 at 15:30 UTC the day before.
-        let lord_howe = |cron, now, latest, next| check(cron, "Australia/Lord_Howe", now, latest, next);
-        lord_howe(
-            "15 2 * * *",
-            "2026-10-03T15:29:59Z",
-            "2026-10-02T15:45:00Z",
-            "2026-10-03T15:30:00Z",
-        );
-        lord_howe(
-            "30 2 * * *",
-            "2026-10-03T15:29:59Z",
-            "2026-10-02T16:00:00Z",
-            "2026-10-03T15:30:00Z",
-        );
-    }
-
-    #[test]
-    fn a_time_that_a_clock_going_back_shows_twice_falls_on_the_first() {
-        // 2026-10-25, 03:00 becomes 02:00 at 01:00 UTC: 02:30 is 00:30 UTC and again 01:30 UTC.
-        let berlin = |cron, now, latest, next| check(cron, "Europe/Berlin", now, latest, next);
-        berlin(
-            "30 2 * * *",
-            "2026-10-25T00:29:59Z",
-            "2026-10-24T00:30:00Z",
-            "2026-10-25T00:30:00Z",
-        );
-        berlin(
-            "30 2 * * *",
-            "2026-10-25T00:30:00Z",
-            "2026-10-25T00:30:00Z",
-            "2026-10-26T01:30:00Z",
-        );
-        berlin(
-            "30 2 * * *",
-            "2026-10-25T01:30:00Z",
-            "2026-10-25T00:30:00Z",
-            "2026-10-26T01:30:00Z",
-        );
-        // Seen from the second 02:10, the first 02:30 is past.
-        berlin(
-            "30 2 * * *",
-            "2026-10-25T01:10:00Z",
-            "2026-10-25T00:30:00Z",
-            "2026-10-26T01:30:00Z",
-        );
-        berlin(
-            "*/30 * * * *",
-            "2026-10-25T01:10:00Z",
-            "2026-10-25T00:30:00Z",
-            "2026-10-25T02:00:00Z",
-        );
-        // 2026-11-01, 02:00 becomes 01:00 at 06:00 UTC.
-        check(
-            "30 1 * * *",
-            "America/New_York",
-            "2026-11-01T06:45:00Z",
-            "2026-11-01T05:30:00Z",
-            "2026-11-02T06:30:00Z",
-        );
-        // 2026-04-05, 02:00 becomes 01:30 at 15:00 UTC the day before.
-        check(
-            "45 1 * * *",
-            "Australia/Lord_Howe",
-            "2026-04-04T15:20:00Z",
-            "2026-04-04T14:45:00Z",
-            "2026-04-05T15:15:00Z",
-        );
-    }
-
-    #[test]
-    fn a_leap_day_comes_every_four_years() {
-        check(
-            "0 19 29 2 *",
-            "Europe/Berlin",
-            "2027-01-01T00:00:00Z",
-            "2024-02-29T18:00:00Z",
-            "2028-02-29T18:00:00Z",
-        );
-        // 2100 has none.
-        check(
-            "0 19 29 2 *",
-            "UTC",
-            "2098-01-01T00:00:00Z",
-            "2096-02-29T19:00:00Z",
-            "2104-02-29T19:00:00Z",
-        );
-    }
-
-    #[test]
-    fn the_last_day_of_a_month_is_its_own() {
-        check(
-            "0 19 L * *",
-            "UTC",
-            "2028-02-15T00:00:00Z",
-            "2028-01-31T19:00:00Z",
-            "2028-02-29T19:00:00Z",
-        );
-        check(
-            "0 19 L * *",
-            "UTC",
-            "2026-02-28T19:00:00Z",
-            "2026-02-28T19:00:00Z",
-            "2026-03-31T19:00:00Z",
-        );
-    }
-
-    #[test]
-    fn a_time_that_never_comes_is_never_due() {
-        let zone = TimeZone::get("Europe/Berlin").unwrap();
-        for text in ["0 0 31 2 *", "0 0 30 2 *", "0 0 31 4,6,9,11 *"] {
-            let cron = Cron::parse(text).unwrap();
-            assert_eq!(cron.latest(at("2026-11-20T18:00:00Z"), &zone), None, "{text}");
-            assert_eq!(cron.next(at("2026-11-20T18:00:00Z"), &zone), None, "{text}");
+    /// Suspends at 19:00 in Berlin, is closed for twelve hours, wakes at 07:30 on weekdays.
+    fn office() -> Schedule {
+        Schedule {
+            action: CurfewAction::Suspend,
+            closed_for: Some(SignedDuration::from_hours(12)),
+            wake: Some(Cron::parse("30 7 * * MON-FRI").unwrap()),
+            ..Schedule::new(
+                "office",
+                TimeZone::get("Europe/Berlin").unwrap(),
+                Cron::parse("0 19 * * *").unwrap(),
+            )
         }
     }
 
-    /// A pass asks twice and a sweep plans every app, so no expression may take more than a blink. The
-    /// bound is coarse: a search through thousands of years misses it by far, a busy machine does not.
+    fn off(days: &[&str]) -> BTreeSet<Date> {
+        days.iter().map(|day| day.parse().unwrap()).collect()
+    }
+
+    /// aws-solutions/instance-scheduler-on-aws#39, #204: over midnight, and where clocks change.
     #[test]
-    fn rare_times_are_found_as_fast_as_common_ones() {
-        let zone = TimeZone::get("Europe/Berlin").unwrap();
-        for text in [
-            "0 19 * * *",
-            "0 19 1 1 *",
-            "0 19 29 2 *",
-            "0 0 31 2 *",
-            "59 23 31 12 *",
-            "* * * * *",
-            "0 19 * * 5#L",
-        ] {
-            let cron = Cron::parse(text).unwrap();
-            let began = tokio::time::Instant::now();
-            for day in 0..200 {
-                let now = later(at("2026-03-20T18:30:30Z"), SignedDuration::from_hours(24 * day));
-                assert_eq!(cron.latest(now, &zone).is_some(), cron.next(now, &zone).is_some());
-            }
-            let took = began.elapsed();
-            assert!(
-                took < std::time::Duration::from_secs(4),
-                "{text}: 400 searches took {took:?}"
-            );
-        }
+    fn a_night_begins_with_its_boundary_and_ends_by_the_clock_on_the_wall() {
+        let schedule = office();
+        let closed = |now| schedule.closed_until(at(now), None);
+        assert_eq!(closed("2026-11-20T17:59:59.999Z"), None);
+        assert_eq!(closed("2026-11-20T18:00:00Z"), Some(at("2026-11-21T06:00:00Z")));
+        assert_eq!(
+            closed("2026-11-21T05:59:59.999Z"),
+            Some(at("2026-11-21T06:00:00Z"))
+        );
+        assert_eq!(closed("2026-11-21T06:00:00Z"), None);
+        // Of 23 hours and of 25: both nights end at 07:00.
+        assert_eq!(closed("2026-03-29T02:00:00Z"), Some(at("2026-03-29T05:00:00Z")));
+        assert_eq!(closed("2026-10-25T00:00:00Z"), Some(at("2026-10-25T06:00:00Z")));
+        // Over the end of the year.
+        assert_eq!(closed("2026-12-31T23:30:00Z"), Some(at("2027-01-01T06:00:00Z")));
+    }
+
+    /// aws-solutions/instance-scheduler-on-aws#48, #145.
+    #[test]
+    fn a_closed_time_goes_over_the_end_of_the_week() {
+        let schedule = Schedule {
+            closed_for: Some(SignedDuration::from_hours(60)),
+            ..Schedule::new(
+                "weekend",
+                TimeZone::get("Europe/Berlin").unwrap(),
+                Cron::parse("0 19 * * FRI").unwrap(),
+            )
+        };
+        let closed = |now| schedule.closed_until(at(now), None);
+        assert_eq!(closed("2026-11-20T17:00:00Z"), None);
+        // Friday 19:00 to Monday 07:00, and the same where the weekend has an hour less.
+        assert_eq!(closed("2026-11-22T12:00:00Z"), Some(at("2026-11-23T06:00:00Z")));
+        assert_eq!(closed("2026-03-29T12:00:00Z"), Some(at("2026-03-30T05:00:00Z")));
     }
 
     #[test]
-    fn the_ends_of_time_are_no_trouble() {
-        let zone = TimeZone::get("Pacific/Kiritimati").unwrap();
-        for text in ["0 19 * * *", "* * * * *", "0 0 29 2 *"] {
-            let cron = Cron::parse(text).unwrap();
-            assert!(
-                cron.latest(Timestamp::MAX, &zone)
-                    .is_none_or(|at| at <= Timestamp::MAX)
-            );
-            assert_eq!(cron.next(Timestamp::MAX, &zone), None);
-            assert!(
-                cron.next(Timestamp::MIN, &zone)
-                    .is_none_or(|at| at > Timestamp::MIN)
-            );
-            assert_eq!(cron.latest(Timestamp::MIN, &zone), None);
-        }
+    fn a_night_that_ends_where_the_clock_skips_ends_with_the_gap() {
+        let schedule = Schedule {
+            closed_for: Some(SignedDuration::from_mins(450)),
+            ..office()
+        };
+        // 19:00 and seven and a half hours are 02:30, which 2026-03-29 has not.
+        assert_eq!(
+            schedule.closed_until(at("2026-03-29T00:00:00Z"), None),
+            Some(at("2026-03-29T01:00:00Z"))
+        );
     }
 
     #[test]
-    fn an_expression_that_would_be_misread_is_refused() {
-        for bad in [
-            "",
-            "* * * *",
-            "0 0 19 * * *",
-            "60 19 * * *",
-            "0 24 * * *",
-            "0 19 * * FRI-MON",
-            "0 19 32 * *",
-            "@daily",
-            "a b c d e",
-        ] {
-            assert!(Cron::parse(bad).is_err(), "{bad}");
-        }
+    fn days_off_are_closed_whole_and_join_the_nights_around_them() {
+        let schedule = Schedule {
+            days_off: off(&["2026-12-24", "2026-12-25"]),
+            ..office()
+        };
+        let closed = |now| schedule.closed_until(at(now), None);
+        // Wednesday's night, two days off with the night between, and the night after them.
+        assert_eq!(closed("2026-12-23T18:00:00Z"), Some(at("2026-12-26T06:00:00Z")));
+        assert_eq!(closed("2026-12-24T12:00:00Z"), Some(at("2026-12-26T06:00:00Z")));
+        assert_eq!(closed("2026-12-23T12:00:00Z"), None);
+        let without_nights = Schedule {
+            closed_for: None,
+            ..schedule.clone()
+        };
+        assert_eq!(
+            without_nights.closed_until(at("2026-12-24T12:00:00Z"), None),
+            Some(at("2026-12-25T23:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn what_is_always_closed_has_an_end_all_the_same() {
+        let schedule = Schedule {
+            closed_for: Some(SignedDuration::from_hours(24)),
+            ..office()
+        };
+        assert!(
+            schedule.closed_until(at("2026-12-24T12:00:00Z"), None).unwrap() > at("2028-01-01T00:00:00Z")
+        );
+    }
+
+    /// aws-solutions/instance-scheduler-on-aws#515, #206: holidays.
+    #[test]
+    fn nothing_is_woken_on_a_day_off() {
+        let schedule = Schedule {
+            days_off: off(&["2026-11-23", "2026-11-24"]),
+            ..office()
+        };
+        // Monday and Tuesday are off; the weekend has no wake anyway.
+        let now = at("2026-11-24T12:00:00Z");
+        assert_eq!(schedule.latest_wake(now, None), Some(at("2026-11-20T06:30:00Z")));
+        assert_eq!(schedule.next_wake(now, None), Some(at("2026-11-25T06:30:00Z")));
+        let friday = at("2026-11-20T06:30:00Z");
+        assert_eq!(schedule.latest_wake(friday, None), Some(friday));
+        assert_eq!(schedule.next_wake(friday, None), Some(at("2026-11-25T06:30:00Z")));
+    }
+
+    #[test]
+    fn a_day_off_is_that_of_the_apps_own_zone() {
+        let schedule = Schedule {
+            closed_for: None,
+            days_off: off(&["2026-12-25"]),
+            ..office()
+        };
+        let (auckland, now) = (
+            TimeZone::get("Pacific/Auckland").unwrap(),
+            at("2026-12-24T12:00:00Z"),
+        );
+        assert_eq!(schedule.closed_until(now, None), None);
+        assert_eq!(
+            schedule.closed_until(now, Some(&auckland)),
+            Some(at("2026-12-25T11:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_day_that_a_zone_left_out_ends_with_the_one_before() {
+        // Samoa had no 30 December 2011.
+        let apia = TimeZone::get("Pacific/Apia").unwrap();
+        let schedule = Schedule {
+            closed_for: None,
+            days_off: off(&["2011-12-29", "2011-12-30"]),
+            ..office()
+        };
+        assert_eq!(
+            schedule.closed_until(at("2011-12-30T00:00:00Z"), Some(&apia)),
+            Some(at("2011-12-30T10:00:00Z"))
+        );
     }
 }

@@ -125,9 +125,9 @@ pub struct BuildStatus {
 pub struct NextChange {
     /// When.
     pub at: Timestamp,
-    /// What: `Destroy`, `Suspend` or `Retry`.
+    /// What: `Destroy`, `Suspend`, `Resume`, `Start` or `Retry`.
     pub action: String,
-    /// The rule behind it: `Curfew`, `KeepUntil`, `ExpiresAt`, `MaxLifetime` or `Backoff`.
+    /// The rule behind it: `Curfew`, `KeepUntil`, `Wake`, `Closed`, `NightsUnused`, `ExpiresAt`, `MaxLifetime` or `Backoff`.
     pub rule: String,
 }
 

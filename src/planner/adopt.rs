@@ -292,6 +292,8 @@ impl Judge<'_> {
             host_name: Some(who.host_name.clone()),
             parameters: BTreeMap::new(),
             time_zone: None,
+            schedule: None,
+            owner_active: None,
             keep_until: None,
             keep_reason: None,
             expires_at: None,

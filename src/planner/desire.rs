@@ -1,16 +1,17 @@
 //! What is *effectively* wanted: the least of what the row asks, its expiry, the end of its day, a newer request
-//! for its slot and its deletion allow. Level-based: a boundary that passed while nobody looked still counts.
+//! for its slot, its deletion and its owner's leave allow. Level-based: a boundary that passed while nobody looked
+//! still counts.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::contest::{self, SUPERSEDED};
 use super::draft::{Draft, minute};
+use super::owner::{self, OWNER_INACTIVE};
+use super::times::{self, Ask, Coming, Times, is_a_nap};
 use crate::model::memory::{Accepted, Stop};
 use crate::model::observed::Observed;
 use crate::model::policy::Deletions;
 use crate::model::row::Desired;
-use crate::model::schedule::{CurfewAction, later};
 use crate::model::status::NextChange;
 
 /// What is effectively wanted, and why.
@@ -30,14 +31,17 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     let Some(accepted) = draft.memory.accepted.clone() else {
         return without_a_spec(draft);
     };
-    let times = Times::of(draft, &accepted, accepted.request.at);
+    let times = times_of(draft, &accepted);
     if planted!(StopUndone) && times.due.is_none() {
         draft.memory.stop = None;
     }
-    for stop in [times.due, contest::outbid(draft, &accepted)]
-        .into_iter()
-        .flatten()
-    {
+    wake(draft, &times);
+    let stops = [
+        times.due.clone(),
+        contest::outbid(draft, &accepted),
+        owner::stop(draft),
+    ];
+    for stop in stops.into_iter().flatten() {
         let lowest = draft
             .memory
             .stop
@@ -61,23 +65,99 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         wish.level = stop.at_most;
         (wish.rule, wish.because) = explain(stop);
     }
+    if let Some(held) = times.held
+        && held.at_most < wish.level
+    {
+        wish.level = held.at_most;
+        wish.rule = times::CLOSED;
+        wish.because = format!(
+            "It was asked for while its schedule is closed, and starts at {}.",
+            minute(held.until)
+        );
+    }
+    if let Some(inactive) = owner::inactive(draft).filter(|_| accepted.desired > Desired::Destroyed) {
+        wish.level = Desired::Destroyed;
+        wish.rule = OWNER_INACTIVE;
+        wish.because = inactive.because();
+    }
     judge_deletion(draft, &mut wish);
-    wish.next = times
-        .next
-        .into_iter()
-        .filter(|(stop, _)| stop.at_most < wish.level)
-        // While it is paused no deadline is carried out, so none is promised.
-        .filter(|_| draft.view.paused.is_absent())
-        .min_by_key(|(stop, _)| stop.due)
-        .map(|(stop, rule)| NextChange {
-            at: stop.due,
-            action: match stop.at_most {
-                Desired::Suspended => "Suspend".to_owned(),
-                Desired::Destroyed | Desired::Running => "Destroy".to_owned(),
-            },
-            rule: rule.to_owned(),
-        });
+    wish.next = next_change(draft, &accepted, &wish, &times);
+    if let (Some(stop), Some(next)) = (&draft.memory.stop, &wish.next)
+        && next.rule == times::WAKE
+    {
+        let (due, wakes) = (minute(stop.due), minute(next.at));
+        wish.because = format!("Its day ended at {due}; it wakes at {wakes}, or with a new request.");
+    }
     wish
+}
+
+/// All that time has to do with in this app.
+fn times_of(draft: &Draft<'_>, accepted: &Accepted) -> Times {
+    let entry = draft.policy.catalogue.get(&accepted.blueprint.identity.app);
+    // A zone that has left the database since is as good as none.
+    let zone = accepted.time_zone.as_ref();
+    let zone = zone.and_then(|name| TimeZone::get(name).ok());
+    let stop = draft.memory.stop.as_ref();
+    let ask = Ask {
+        requested_at: accepted.request.at,
+        schedule: draft.policy.schedule_of(accepted),
+        zone: zone.as_ref(),
+        keep_until: accepted.keep_until,
+        expires_at: accepted.expires_at,
+        max_lifetime: entry.and_then(|entry| entry.max_lifetime),
+        woken_at: draft.memory.woken_at,
+        asleep_since: stop.filter(|stop| is_a_nap(stop)).map(|stop| stop.due),
+    };
+    Times::of(&ask, draft.now)
+}
+
+/// What its schedule has suspended, it also wakes. That is remembered, lest a clock that goes back puts the app to
+/// sleep again.
+fn wake(draft: &mut Draft<'_>, times: &Times) {
+    let Some(woken) = times.woken else { return };
+    match &draft.memory.stop {
+        Some(stop) if !is_a_nap(stop) => return,
+        Some(stop) if stop.due < woken => draft.memory.stop = None,
+        Some(_) | None => {}
+    }
+    draft.memory.woken_at = Some(woken);
+}
+
+/// What time changes next, if everything stays as it is until then.
+fn next_change(draft: &Draft<'_>, accepted: &Accepted, wish: &Wish, times: &Times) -> Option<NextChange> {
+    // While it is paused nothing is carried out, so none is promised.
+    if !draft.view.paused.is_absent() {
+        return None;
+    }
+    let asleep = draft.memory.stop.as_ref().is_some_and(is_a_nap) && wish.level == Desired::Suspended;
+    let starts = wish.may_start && accepted.desired == Desired::Running;
+    let opens = times.held.map(|held| Coming {
+        at: held.until,
+        rule: times::CLOSED,
+        level: Desired::Running,
+    });
+    let next = times
+        .coming
+        .iter()
+        .copied()
+        .chain(opens)
+        .filter(|coming| match coming.rule {
+            times::WAKE => starts && asleep,
+            times::CLOSED => starts && wish.rule == times::CLOSED,
+            _ => coming.level < wish.level,
+        })
+        .min_by_key(|coming| (coming.at, coming.level))?;
+    let action = match (next.rule, next.level) {
+        (times::WAKE, _) => "Resume",
+        (_, Desired::Running) => "Start",
+        (_, Desired::Suspended) => "Suspend",
+        (_, Desired::Destroyed) => "Destroy",
+    };
+    Some(NextChange {
+        at: next.at,
+        action: action.to_owned(),
+        rule: next.rule.to_owned(),
+    })
 }
 
 /// Nothing was ever accepted. What may be there all the same, since AWS told of it, stays as it is until a row that
@@ -92,6 +172,10 @@ fn without_a_spec(draft: &mut Draft<'_>) -> Wish {
     };
     let there = draft.memory.deployment.is_some();
     match &draft.view.row {
+        Observed::Present(_) if there && let Some(inactive) = owner::inactive(draft) => {
+            wish.rule = OWNER_INACTIVE;
+            wish.because = inactive.because();
+        }
         Observed::Present(row) if there && row.desired != Some(Desired::Destroyed) => {
             wish.level = Desired::Running;
         }
@@ -114,10 +198,25 @@ fn explain(stop: &Stop) -> (&'static str, String) {
     let due = minute(stop.due);
     match stop.rule.as_str() {
         SUPERSEDED => (SUPERSEDED, contest::lost(stop)),
-        "ExpiresAt" => ("ExpiresAt", format!("It expired at {due}.")),
-        "MaxLifetime" => ("MaxLifetime", format!("Its longest lifetime ended at {due}.")),
+        times::EXPIRES_AT => (times::EXPIRES_AT, format!("It expired at {due}.")),
+        times::MAX_LIFETIME => (
+            times::MAX_LIFETIME,
+            format!("Its longest lifetime ended at {due}."),
+        ),
+        times::NIGHTS_UNUSED => (
+            times::NIGHTS_UNUSED,
+            format!("By {due} nobody had asked for it in too many nights; a new request deploys it again."),
+        ),
+        OWNER_INACTIVE => (
+            OWNER_INACTIVE,
+            format!("Its owner was not active at {due}; a new request starts it again."),
+        ),
+        times::KEEP_UNTIL => (
+            times::KEEP_UNTIL,
+            format!("Its exemption ended at {due}; a new request starts it again."),
+        ),
         _ => (
-            "Curfew",
+            times::CURFEW,
             format!("Its day ended at {due}; a new request starts it again."),
         ),
     }
@@ -169,83 +268,5 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
                 minute(*since)
             );
         }
-    }
-}
-
-/// The stops that time brings: the one that is due, and those to come.
-struct Times {
-    due: Option<Stop>,
-    next: Vec<(Stop, &'static str)>,
-}
-
-impl Times {
-    fn of(draft: &Draft<'_>, accepted: &Accepted, requested_at: Timestamp) -> Self {
-        let now = draft.now;
-        let mut due: Option<Stop> = None;
-        let mut next = Vec::new();
-        let mut consider = |at: Timestamp, rule: &'static str, shown: &'static str, at_most: Desired| {
-            let stop = Stop {
-                due: at,
-                rule: rule.to_owned(),
-                at_most,
-                by: None,
-            };
-            if at <= now {
-                if due.as_ref().is_none_or(|old| stop.at_most < old.at_most) {
-                    due = Some(stop);
-                }
-            } else {
-                next.push((stop, shown));
-            }
-        };
-        if let Some(at) = planted!(ExpiryIgnored => None, else accepted.expires_at) {
-            consider(at, "ExpiresAt", "ExpiresAt", Desired::Destroyed);
-        }
-        let entry = draft.policy.catalogue.get(&accepted.blueprint.identity.app);
-        if let Some(most) = entry.and_then(|entry| entry.max_lifetime) {
-            consider(
-                later(requested_at, most),
-                "MaxLifetime",
-                "MaxLifetime",
-                Desired::Destroyed,
-            );
-        }
-        let curfew = planted!(CurfewForgotten => None, else curfew(draft, accepted, requested_at));
-        if let Some((at, shown, at_most)) = curfew {
-            consider(at, "Curfew", shown, at_most);
-        }
-        Times { due, next }
-    }
-}
-
-/// When the app's day ends: at the latest boundary, if the last request is older than that and no exemption
-/// holds; else when the exemption lapses; else at the next boundary.
-fn curfew(
-    draft: &Draft<'_>,
-    accepted: &Accepted,
-    requested_at: Timestamp,
-) -> Option<(Timestamp, &'static str, Desired)> {
-    let schedule = draft.policy.schedules.get(accepted.schedule.as_ref()?)?;
-    let zone = accepted
-        .time_zone
-        .as_ref()
-        .and_then(|name| TimeZone::get(name).ok());
-    let at_most = match schedule.action {
-        CurfewAction::Destroy => Desired::Destroyed,
-        CurfewAction::Suspend => planted!(NapDestroys => Desired::Destroyed, else Desired::Suspended),
-    };
-    let now = draft.now;
-    // An exemption puts off a stop; it never undoes one that fell due, since that is remembered.
-    let keep = accepted.keep_until.filter(|until| *until > now);
-    let boundary = match schedule.latest_boundary(now, zone.as_ref()) {
-        // Equal to the millisecond counts as asked after the boundary.
-        Some(latest) if requested_at < latest || planted!(BoundaryIsBefore) && requested_at == latest => {
-            latest
-        }
-        Some(_) | None => schedule.next_boundary(now, zone.as_ref())?,
-    };
-    match keep {
-        Some(until) if until > boundary => Some((until, "KeepUntil", at_most)),
-        Some(_) | None => Some((boundary, "Curfew", at_most)),
     }
 }

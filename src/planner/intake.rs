@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::draft::{Draft, minute};
-use super::recall;
+use super::{choice, recall};
 use crate::model::blueprint::Blueprint;
 use crate::model::claim::Identity;
 use crate::model::memory::{Accepted, Refusal, Request, RowGone};
@@ -70,6 +70,7 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
                 "InvalidRow"
             };
             intake.refusal = Some(Refusal { reason, problems });
+            intake.notes.extend(choice::note_lost_zone(draft));
         }
     }
     intake
@@ -114,6 +115,7 @@ fn start_afresh(draft: &mut Draft<'_>, accepted: &Accepted) {
     draft.memory.failures = None;
     draft.memory.refused_since = None;
     draft.memory.stop = None;
+    draft.memory.woken_at = None;
     draft.memory.unready_since = None;
 }
 
@@ -177,6 +179,7 @@ fn accept(draft: &Draft<'_>, row: &Row, request: Request) -> Result<Accepted, Ve
     check_identity(draft, row, &mut problems);
     if let Some(entry) = entry {
         check_domain(draft, row, entry, &mut problems);
+        problems.extend(choice::check_schedule(draft, row, entry));
     }
     let (Some(entry), Some(parameters), Some(user), Some(desired), true) =
         (entry, parameters, &row.user, row.desired, problems.is_empty())
@@ -191,6 +194,7 @@ fn accept(draft: &Draft<'_>, row: &Row, request: Request) -> Result<Accepted, Ve
         blueprint: blueprint(draft, identity, entry, &row.parameters, parameters),
         time_zone: row.time_zone.clone(),
         schedule: entry.schedule.clone(),
+        own_schedule: row.schedule.clone(),
         keep_until: None,
         expires_at: row.expires_at,
     })

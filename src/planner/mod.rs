@@ -6,6 +6,7 @@
 
 pub mod adopt;
 mod build;
+mod choice;
 mod contest;
 mod desire;
 mod draft;
@@ -13,6 +14,7 @@ mod health;
 mod intake;
 pub mod invariants;
 mod operation;
+mod owner;
 mod pause;
 pub mod plan;
 mod recall;
@@ -20,6 +22,7 @@ mod route;
 mod service;
 mod teardown;
 mod tell;
+mod times;
 mod ungated;
 
 use jiff::Timestamp;

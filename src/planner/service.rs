@@ -4,6 +4,7 @@ use super::build;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::plan::{Action, Requeue};
+use super::times::CLOSED;
 use crate::model::blueprint::Blueprint;
 use crate::model::memory::Holding;
 use crate::model::observed::{Observed, Service};
@@ -90,7 +91,8 @@ pub(super) fn suspend(draft: &mut Draft<'_>, wish: &Wish) -> Step {
         return nothing_to_suspend(draft, wish);
     }
     let message = format!("{} It resumes without a build.", wish.because);
-    Step::wait(Phase::Suspended, "Suspended", message, Requeue::Sweep)
+    let reason = if wish.rule == CLOSED { CLOSED } else { "Suspended" };
+    Step::wait(Phase::Suspended, reason, message, Requeue::Sweep)
 }
 
 /// Nothing was ever applied, so there is nothing to suspend and no slot to keep.
@@ -103,6 +105,9 @@ fn nothing_to_suspend(draft: &mut Draft<'_>, wish: &Wish) -> Step {
             slot: false,
             ..holding
         });
+    }
+    if wish.rule == CLOSED {
+        return Step::wait(Phase::Pending, CLOSED, wish.because.clone(), Requeue::Sweep);
     }
     let message = format!(
         "{} Nothing of it is deployed; it is deployed when it is to run.",

@@ -4,8 +4,10 @@ use super::contest::SUPERSEDED;
 use super::desire::Wish;
 use super::draft::{Draft, Step, minute};
 use super::intake::Intake;
+use super::owner::{self, OWNER_INACTIVE};
 use super::plan::{Action, Class, Requeue};
 use super::recall;
+use super::times::CLOSED;
 use crate::model::Timestamp;
 use crate::model::blueprint::{Blueprint, BuildKind};
 use crate::model::memory::{Ending, Leftover, Operation};
@@ -269,6 +271,13 @@ fn give_back(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Step {
             Requeue::Sweep,
         )
         .because("RowValidity");
+    }
+    if wish.rule == CLOSED {
+        return Step::wait(Phase::Pending, CLOSED, wish.because.clone(), Requeue::Sweep);
+    }
+    if wish.rule == OWNER_INACTIVE && owner::inactive(draft).is_some() {
+        let phase = Phase::Refused;
+        return Step::wait(phase, OWNER_INACTIVE, wish.because.clone(), Requeue::Sweep);
     }
     let message = format!("{} Nothing of it is left.", wish.because);
     if wish.rule == SUPERSEDED {

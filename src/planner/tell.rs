@@ -153,6 +153,7 @@ fn accepted(draft: &Draft<'_>, step: &Step, intake: &Intake) -> Told {
         if draft.memory.accepted.is_some() {
             problems.push("what was accepted before stays in force".to_owned());
         }
+        problems.extend(intake.notes.iter().cloned());
         return Told::new(Truth::False, refusal.reason, problems.join("; "));
     }
     if step.phase == Phase::Refused {

@@ -28,9 +28,10 @@ fn the_summary_names_apps_addresses_and_the_next_boundaries() {
          builds     at most 5 at once, 1 of them for destroys only, 20 starts a minute\n\
          replicas   share 1 shard, each held by one of them on a lease of 15s\n\
          scope      one instance for each user, another is refused\n\
-         schedule   office-hours: destroys at \"0 19 * * 1-5\" Europe/Berlin, next Mon 2026-10-26 19:00:00 +01:00 (2026-10-26T18:00:00Z)\n\
-         schedule   weekend: suspends at \"0 20 * * 5\" Europe/Berlin, next Fri 2026-10-23 20:00:00 +02:00 (2026-10-23T18:00:00Z)\n\
-         app        shop: project child-app, cluster child-apps, https://{host_name}, schedule office-hours, at most 14d\n\
+         schedule   office-hours: destroys at \"0 19 * * 1-5\" Europe/Berlin, next Mon 2026-10-26 19:00:00 +01:00 (2026-10-26T18:00:00Z), then closed for 11h, warns 30m before, 9 days off (next 2026-12-24)\n\
+         schedule   weekend: suspends at \"0 20 * * 5\" Europe/Berlin, next Fri 2026-10-23 20:00:00 +02:00 (2026-10-23T18:00:00Z), wakes at \"0 7 * * 1\" (next Mon 2026-10-26 07:00:00 +01:00), \
+         destroys after 4 nights more without a request\n\
+         app        shop: project child-app, cluster child-apps, https://{host_name}, schedule office-hours, at most 14d, or what rows choose of weekend\n\
          app        wiki: projects wiki-apply and wiki-destroy, cluster child-apps, https://{host_name}, schedule weekend\n"
     );
 }
@@ -53,7 +54,7 @@ fn what_may_surprise_is_noted() {
         [
             "app shop has no gate: a call that CodeBuild gets late can start a second build beside another one",
             "app shop has neither schedule nor max_lifetime: it runs until somebody stops it",
-            "no app uses schedule night",
+            "no app uses schedule night, unless a row chooses it",
             "no token has the role operator, so nobody can change anything over the API",
             "daemon.lease_duration is 2s: a call that takes a second or two can lose the lease, so less than 5s is for tests",
             "policy.confirm_absence is 5s: ECS may answer with what was true a minute ago, so less than 1m is for tests",

@@ -11,7 +11,7 @@ use lamplighter::model::name::{
     AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId, ProjectName, User,
 };
 use lamplighter::model::policy::{
-    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing,
+    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing, Users,
 };
 use lamplighter::model::row::Row;
 use serde_json::json;
@@ -203,11 +203,13 @@ fn policy() -> Policy {
         queue_timeout_minutes: 30,
         tasks: 2,
         schedule: None,
+        schedules: None,
         max_lifetime: None,
     };
     Policy {
         catalogue: BTreeMap::from([(entry.name.clone(), entry)]),
         schedules: BTreeMap::new(),
+        users: Users::default(),
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: far,

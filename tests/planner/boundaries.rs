@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use lamplighter::model::schedule::{Cron, CurfewAction, Schedule};
+use lamplighter::model::schedule::{Cron, Schedule};
 use proptest::prelude::*;
 
 /// A cron expression as sets of numbers, which the oracle matches, and as text, which croner reads.
@@ -56,12 +56,7 @@ impl Fields {
 }
 
 fn schedule(cron: &str, zone: &TimeZone) -> Schedule {
-    Schedule {
-        name: "day".to_owned(),
-        time_zone: zone.clone(),
-        teardown: Cron::parse(cron).unwrap(),
-        action: CurfewAction::Destroy,
-    }
+    Schedule::new("day", zone.clone(), Cron::parse(cron).unwrap())
 }
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

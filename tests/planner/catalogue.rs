@@ -6,23 +6,46 @@ use jiff::SignedDuration;
 use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::name::{AppName, ClusterName, ProjectName};
 use lamplighter::model::policy::{
-    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing,
+    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing, Users,
 };
-use lamplighter::model::schedule::{Cron, CurfewAction, Schedule};
+use lamplighter::model::schedule::{Cron, CurfewAction, ManualStart, Schedule};
 
-/// Four apps: `shop` ends its day at 19:00 in Berlin, `night` is suspended then, `plain` has neither
-/// schedule nor target group, `brief` lives for a day at most.
+/// Apps: `shop` ends its day at 19:00 in Berlin, `night` is suspended then, `plain` has neither schedule nor target
+/// group, `brief` lives for a day at most, `strict` needs a parameter. `only` may have the schedules `late` and `office`.
+/// Rows choose the other schedules, as they may.
 pub(crate) fn policy() -> Policy {
     let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let cron = |text| Cron::parse(text).unwrap();
     let schedule = |name: &str, action| Schedule {
-        name: name.to_owned(),
-        time_zone: zone.clone(),
-        teardown: Cron::parse("0 19 * * *").unwrap(),
         action,
+        ..Schedule::new(name, zone.clone(), cron("0 19 * * *"))
+    };
+    // Closed from the end of the day to 07:00; suspended until 07:30 on a weekday.
+    let nights = |name: &str, manual_start| Schedule {
+        closed_for: Some(SignedDuration::from_hours(12)),
+        wake: Some(cron("30 7 * * MON-FRI")),
+        manual_start,
+        ..schedule(name, CurfewAction::Suspend)
     };
     let schedules = [
         schedule("office", CurfewAction::Destroy),
         schedule("nap", CurfewAction::Suspend),
+        nights("naps", ManualStart::UntilNextStop),
+        nights("kept", ManualStart::Keep),
+        nights("guarded", ManualStart::Enforce),
+        Schedule {
+            wake: None,
+            action: CurfewAction::Destroy,
+            ..nights("strict", ManualStart::Enforce)
+        },
+        Schedule {
+            destroy_after: Some(2),
+            ..nights("brief", ManualStart::UntilNextStop)
+        },
+        Schedule {
+            teardown: cron("0 22 * * *"),
+            ..schedule("late", CurfewAction::Destroy)
+        },
     ];
     let rule = |one_of: &[&str], required, default: Option<&str>| ParameterRule {
         max_bytes: 10,
@@ -47,12 +70,16 @@ pub(crate) fn policy() -> Policy {
         queue_timeout_minutes: 30,
         tasks: 2,
         schedule: schedule.map(str::to_owned),
+        schedules: None,
         gate: true,
         max_lifetime: (name == "brief").then_some(SignedDuration::from_hours(24)),
     };
     let mut strict = entry("strict", None);
     strict.parameters.insert("KEY".to_owned(), rule(&[], true, None));
+    let mut only = entry("only", Some("office"));
+    only.schedules = Some(["late".to_owned()].into());
     let entries = [
+        only,
         entry("shop", Some("office")),
         entry("night", Some("nap")),
         entry("plain", None),
@@ -65,6 +92,7 @@ pub(crate) fn policy() -> Policy {
             .map(|entry| (entry.name.clone(), entry))
             .collect(),
         schedules: schedules.into_iter().map(|s| (s.name.clone(), s)).collect(),
+        users: Users::default(),
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: SignedDuration::from_hours(72),

@@ -6,6 +6,7 @@ mod adopt;
 mod boundaries;
 mod catalogue;
 mod checks;
+mod days;
 #[cfg(feature = "planted")]
 #[path = "../support/found_by.rs"]
 mod found_by;

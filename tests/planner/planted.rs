@@ -4,7 +4,7 @@
 use crate::found_by::fails_with;
 
 /// The bug, and a test that fails with it.
-const FOUND_BY: [(&str, &str); 8] = [
+const FOUND_BY: [(&str, &str); 13] = [
     (
         "TokenExpiryIgnored",
         "tales::answers_that_are_lost_and_calls_that_come_late_start_one_build",
@@ -33,6 +33,26 @@ const FOUND_BY: [(&str, &str); 8] = [
     (
         "RefusalForgotten",
         "tales::what_belongs_to_others_is_refused_with_its_holder_and_the_ways_out",
+    ),
+    (
+        "WakeIgnored",
+        "days::what_the_evening_suspends_the_next_morning_that_is_no_day_off_wakes_without_a_build",
+    ),
+    (
+        "DaysOffIgnored",
+        "days::what_the_evening_suspends_the_next_morning_that_is_no_day_off_wakes_without_a_build",
+    ),
+    (
+        "ClosingIgnored",
+        "days::who_asks_at_night_is_up_until_the_next_stop_or_the_one_after_or_waits_for_the_morning",
+    ),
+    (
+        "NightsNotCounted",
+        "days::what_nobody_asks_for_through_so_many_nights_is_destroyed",
+    ),
+    (
+        "OwnerIgnored",
+        "days::the_apps_of_an_owner_who_has_left_are_destroyed_and_not_started",
     ),
 ];
 

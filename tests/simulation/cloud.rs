@@ -37,6 +37,16 @@ time_zone = "America/New_York"
 teardown = "30 18 * * 1-5"
 action = "suspend"
 
+[schedules.naps]
+time_zone = "Asia/Tokyo"
+teardown = "0 19 * * *"
+action = "suspend"
+closed_for = "12h"
+wake = "0 8 * * *"
+destroy_after = 2
+days_off = ["2027-06-18", "2027-01-01"]
+manual_start = "enforce"
+
 [policy]
 max_attempts = 3
 destroy_retry = { initial = "30s", max = "15m" }
@@ -73,6 +83,15 @@ tasks = 2
 parameters = { SIZE = { max_bytes = 10, one_of = ["small", "large"] } }
 build_timeout = "10m"
 queue_timeout = "5m"
+
+[apps.den]
+project = "child-app"
+cluster = "apps"
+domain = "apps.example"
+health_path = "/health"
+schedule = "naps"
+build_timeout = "10m"
+queue_timeout = "10m"
 
 [apps.desk]
 deploy_project = "desk-up"
@@ -461,6 +480,7 @@ fn raw_value(value: &Value) -> RawValue {
     match (kind.as_str(), inner) {
         ("S", Value::String(text)) => RawValue::Text(text.clone()),
         ("N", Value::String(text)) => RawValue::Number(text.clone()),
+        ("BOOL", Value::Bool(value)) => RawValue::Bool(*value),
         ("M", Value::Object(map)) => RawValue::Map(
             map.iter()
                 .map(|(name, value)| (name.clone(), raw_value(value)))

@@ -1,5 +1,6 @@
 //! What few stories would come to by chance: an operator who pauses and resumes, somebody who asks at the very end of a
-//! day, somebody who starts a failed build again at once, a table of many rows that is empty for an hour. Drawn from dice of their own, so that all the rest of a
+//! day, somebody who starts a failed build again at once, a table of many rows that is empty for an hour, an app
+//! that sleeps at night, an owner who leaves. Drawn from dice of their own, so that all the rest of a
 //! seed's story stays what it is without them.
 
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +31,12 @@ pub(crate) fn draw(scenario: &mut Scenario) {
     if scenario.depth == Depth::Direct && dice.percent(20) {
         empty_a_crowded_table(scenario, &mut dice);
     }
+    if dice.percent(40) {
+        nap(scenario, &mut dice);
+    }
+    if dice.percent(20) {
+        leave(scenario, &mut dice);
+    }
 }
 
 fn row(user: &str, app: &'static str, at: Timestamp) -> RowSpec {
@@ -44,6 +51,7 @@ fn row(user: &str, app: &'static str, at: Timestamp) -> RowSpec {
         zone: None,
         keep_until: None,
         expires_at: None,
+        away: false,
         broken: None,
     }
 }
@@ -118,6 +126,53 @@ fn empty_a_crowded_table(scenario: &mut Scenario, dice: &mut Dice) {
         scenario
             .events
             .push((emptied + after, Event::TableComesBack { rows }));
+    }
+}
+
+/// Somebody has an app that sleeps at night, and asks for it once more, mostly shortly before all becomes quiet.
+fn nap(scenario: &mut Scenario, dice: &mut Dice) {
+    let last = scenario.quiet - SignedDuration::from_mins(30);
+    let first = dice.moment(scenario.begin, last);
+    scenario
+        .events
+        .push((first, put("nap", row("user-nap", "den", first))));
+    if dice.percent(50) {
+        return;
+    }
+    let late = last - SignedDuration::from_hours(9);
+    let again = dice.moment(first.max(late), last);
+    let asks = RowSpec {
+        generation: Some(2),
+        ..row("user-nap", "den", again)
+    };
+    scenario.events.push((again, put("nap", asks)));
+}
+
+/// Somebody leaves, comes back, and asks again; not all do all of it. Whoever is back before any daemon has looked has not
+/// been away.
+fn leave(scenario: &mut Scenario, dice: &mut Dice) {
+    let last = scenario.quiet - SignedDuration::from_hours(1);
+    let away_for = SignedDuration::from_hours(4);
+    let begins = dice.moment(scenario.begin, last - away_for);
+    let leaves = dice.moment(begins, last - away_for);
+    let returns = dice.moment(leaves + away_for, last);
+    let here = row("user-away", "blog", begins);
+    let away = RowSpec {
+        away: true,
+        ..here.clone()
+    };
+    let asks = RowSpec {
+        generation: Some(2),
+        requested_at: Some(returns),
+        ..here.clone()
+    };
+    let after = match dice.between(0, 2) {
+        0 => away.clone(),
+        1 => here.clone(),
+        _ => asks,
+    };
+    for (at, row) in [(begins, here), (leaves, away), (returns, after)] {
+        scenario.events.push((at, put("leaves", row)));
     }
 }
 

@@ -18,6 +18,7 @@ mod edge;
 mod fringe;
 #[path = "../support/memory_tables.rs"]
 mod memory_tables;
+mod naps;
 #[path = "../support/overlaps.rs"]
 mod overlaps;
 mod plans;

@@ -53,7 +53,9 @@ fn finder(bug: Bug) -> Finder {
         | Bug::ClaimsNotHeeded
         | Bug::TokenReused
         | Bug::DriftIgnored
-        | Bug::NowRounded => Finder::Seed(1),
+        | Bug::NowRounded
+        | Bug::HoldIgnored
+        | Bug::DeletionUnconfirmed => Finder::Seed(1),
         Bug::SettledWhileRunning
         | Bug::ClaimsKept
         | Bug::SlotFreedBySuspending
@@ -61,13 +63,17 @@ fn finder(bug: Bug) -> Finder {
         | Bug::ReadyWithoutAnswer => Finder::Seed(2),
         Bug::GateLeftOpen | Bug::VersionIgnored | Bug::KeepIgnored | Bug::ExpiryIgnored => Finder::Seed(3),
         Bug::LeaseForEver => Finder::Seed(4),
-        Bug::CurfewForgotten => Finder::Seed(5),
+        Bug::CurfewForgotten | Bug::OwnerIgnored => Finder::Seed(5),
+        Bug::NightsNotCounted => Finder::Seed(6),
         Bug::BoundaryIsBefore => Finder::Seed(7),
         Bug::GateIgnored | Bug::PoisonEndsSweep => Finder::Seed(8),
         Bug::DestroyNotVerified | Bug::SurvivorIgnored => Finder::Seed(9),
         Bug::UnreadIsAbsent => Finder::Seed(11),
         Bug::StatusBelieved => Finder::Seed(13),
-        Bug::UnknownBuildIsOver | Bug::DestroyNotRetried => Finder::Seed(18),
+        Bug::UnknownBuildIsOver | Bug::DestroyNotRetried | Bug::DaysOffIgnored | Bug::ClosingIgnored => {
+            Finder::Seed(18)
+        }
+        Bug::WakeIgnored => Finder::Seed(20),
         Bug::HalfDeploymentForgotten => Finder::Seed(23),
         Bug::RouteLossIgnored => Finder::Seed(25),
         Bug::PauseIgnored => Finder::Seed(50),
@@ -78,8 +84,6 @@ fn finder(bug: Bug) -> Finder {
         | Bug::BackoffForgotten
         | Bug::FutureBelieved
         | Bug::StopUndone
-        | Bug::DeletionUnconfirmed
-        | Bug::HoldIgnored
         | Bug::RefusalForgotten
         | Bug::HostRenamed
         | Bug::FirstPageOnly

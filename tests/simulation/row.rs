@@ -17,6 +17,8 @@ pub(crate) struct RowSpec {
     pub(crate) zone: Option<&'static str>,
     pub(crate) keep_until: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
+    /// Its owner has left.
+    pub(crate) away: bool,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -53,13 +55,14 @@ impl Broken {
 }
 
 impl RowSpec {
-    /// Whether `other` asks anew: everything but exemption and expiry makes a request.
+    /// Whether `other` asks anew: everything but exemption, expiry and its owner's leave makes a request.
     pub(crate) fn asks_as(&self, other: &Self) -> bool {
         let plain = |row: &Self| {
             let row = row.clone();
             Self {
                 keep_until: None,
                 expires_at: None,
+                away: false,
                 ..row
             }
         };
@@ -102,6 +105,9 @@ impl RowSpec {
         }
         if let Some(zone) = self.zone {
             set("timeZone", text(zone));
+        }
+        if self.away {
+            set("ownerActive", json!({"BOOL": false}));
         }
         let times = [
             ("requestedAt", self.requested_at),

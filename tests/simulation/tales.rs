@@ -153,6 +153,7 @@ fn row(user: &str, app: &'static str, host: &'static str, desired: Desired) -> R
         zone: None,
         keep_until: None,
         expires_at: None,
+        away: false,
         broken: None,
     }
 }

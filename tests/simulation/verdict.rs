@@ -217,6 +217,10 @@ impl Scene<'_> {
         }
         let phase = self.phase(id);
         let superseded = phase == Phase::Refused && self.superseded(id, Desired::Running);
+        let reason = self.memory(id).map_or("", |memory| memory.status.reason.as_str());
+        if phase == Phase::Pending && reason == "Closed" {
+            return None;
+        }
         (phase != Phase::Suspended && !superseded).then(|| format!("should be suspended and is {phase}"))
     }
 

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use lamplighter::model::row::Desired;
 
+use crate::naps;
 use crate::row::{Broken, RowSpec};
 
 /// What the portal wrote about one app, in order.
@@ -196,6 +197,9 @@ impl Known {
             self.requested = Some(row.requested_at.map_or(now, |asked| asked.min(now)));
             self.stop = None;
         }
+        if row.away {
+            self.stop = Some(Desired::Destroyed);
+        }
         if row.broken.is_none() {
             self.accepted = Some(row.clone());
             return;
@@ -220,6 +224,11 @@ impl Known {
             .keep_until
             .is_some_and(|until| until.min(requested + KEEP_MAX) > now && self.stop.is_none());
         let mut due = None;
+        if accepted.app == "den" {
+            // What a boundary has put to sleep, the morning wakes.
+            self.stop = self.stop.filter(|stop| *stop == Desired::Destroyed);
+            due = Some(naps::level(requested, now)).filter(|level| *level < Desired::Running);
+        }
         if let Some((boundary, stop)) = latest_boundary(accepted, now)
             && requested < boundary
             && !kept

@@ -75,6 +75,7 @@ fn first_row(dice: &mut Dice, user: String) -> RowSpec {
         zone: dice.percent(30).then(|| dice.pick(&ZONES)),
         keep_until: None,
         expires_at: None,
+        away: false,
         broken: None,
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn check_phases(document: &Text) -> Vec<Complaint> {
 }
 
 /// Words that the planner writes and that are no reason: actions of `nextChange`.
-const NO_REASONS: [&str; 3] = ["Destroy", "Suspend", "Retry"];
+const NO_REASONS: [&str; 5] = ["Destroy", "Suspend", "Resume", "Start", "Retry"];
 
 /// Complaints about the tables of reasons and rules (`| reason |`, `| rule |`): together they hold every
 /// CamelCase word that the planner can tell, and nothing else.

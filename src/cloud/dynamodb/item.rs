@@ -243,6 +243,7 @@ pub(super) fn of_row(row: &Row) -> Item {
         ("requestedAt", row.requested_at.as_ref().map(ToString::to_string)),
         ("hostName", row.host_name.as_ref().map(ToString::to_string)),
         ("timeZone", row.time_zone.clone()),
+        ("schedule", row.schedule.clone()),
         ("keepUntil", row.keep_until.as_ref().map(ToString::to_string)),
         ("keepReason", row.keep_reason.clone()),
         ("expiresAt", row.expires_at.as_ref().map(ToString::to_string)),
@@ -255,6 +256,9 @@ pub(super) fn of_row(row: &Row) -> Item {
     }
     if let Some(generation) = row.generation {
         item.insert("generation".to_owned(), number(&generation));
+    }
+    if let Some(active) = row.owner_active {
+        item.insert("ownerActive".to_owned(), AttributeValue::Bool(active));
     }
     if !row.parameters.is_empty() {
         let parameters = row.parameters.iter().map(|(k, v)| (k.clone(), text(v)));
@@ -276,7 +280,7 @@ fn raw(value: AttributeValue) -> RawValue {
         AttributeValue::S(text) => RawValue::Text(text),
         AttributeValue::N(number) => RawValue::Number(number),
         AttributeValue::M(map) => RawValue::Map(map.into_iter().map(|(k, v)| (k, raw(v))).collect()),
-        AttributeValue::Bool(_) => RawValue::Other("a boolean"),
+        AttributeValue::Bool(value) => RawValue::Bool(value),
         AttributeValue::Null(_) => RawValue::Other("null"),
         AttributeValue::L(_) => RawValue::Other("a list"),
         AttributeValue::B(_) => RawValue::Other("binary"),

@@ -284,12 +284,10 @@ impl Lab {
         let raw = fields
             .iter()
             .map(|(name, value)| {
-                let number = *name == "generation";
-                let value = (*value).to_owned();
-                let value = if number {
-                    RawValue::Number(value)
-                } else {
-                    RawValue::Text(value)
+                let value = match *name {
+                    "generation" => RawValue::Number((*value).to_owned()),
+                    "ownerActive" => RawValue::Bool(*value == "true"),
+                    _ => RawValue::Text((*value).to_owned()),
                 };
                 ((*name).to_owned(), value)
             })
