@@ -52,6 +52,18 @@ impl Executor {
                     .await
                     .map(|_| ()),
             ),
+            Action::Keep {
+                owner,
+                over,
+                ledger,
+                line,
+            } => done(
+                self.cloud
+                    .state
+                    .swap_keeps(owner, *over, ledger, line)
+                    .await
+                    .map(|_| ()),
+            ),
             Action::StopBuild { build } => done(self.cloud.builds.stop(build).await),
             Action::Scale {
                 cluster,

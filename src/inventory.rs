@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::cloud::{self, Cloud};
 use crate::model::blueprint::Blueprint;
 use crate::model::claim::{ClaimKey, Identity, OnConflict};
+use crate::model::keep;
 use crate::model::memory::{Holding, Memory, Operation};
 use crate::model::name::{AppId, BuildId, Entropy, OperationId, ResourceName};
 use crate::model::observed::{
@@ -107,6 +108,7 @@ impl Inventory {
             traces,
             reap,
             rivals: BTreeMap::new(),
+            keeps: Observed::Unknown,
             paused: pauses.as_ref().map_or(Observed::Unknown, |pauses| pauses.of(id)),
             deletions,
             approvals: Observed::Unknown,
@@ -116,6 +118,10 @@ impl Inventory {
         if view.row.is_unknown() || view.memory.is_unknown() {
             return view;
         }
+        view.keeps = match keep::owner(view.row.present(), view.memory.present()) {
+            Some(owner) => known(self.cloud.state.keeps(owner).await, "exemptions", id),
+            None => Observed::Absent,
+        };
         if view.row.is_absent() && misses_approvals(view.memory.present()) {
             let approvals = self.cloud.state.approvals().await;
             view.approvals = known(approvals.map(|approvals| Some(approvals.count)), "approvals", id);

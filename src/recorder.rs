@@ -91,6 +91,7 @@ impl Recorder {
                 | Action::CloseGate { .. }
                 | Action::StopBuild { .. }
                 | Action::Bid { .. }
+                | Action::Keep { .. }
                 | Action::Scale { .. }
                 | Action::DeleteService { .. },
             )

@@ -122,9 +122,10 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         ports,
         clock,
     } = world;
+    let policy = Arc::new(config.policy.clone());
     let controller = Controller::new(Parts {
         cloud: cloud.clone(),
-        policy: Arc::new(config.policy.clone()),
+        policy: Arc::clone(&policy),
         admission: config.admission,
         intervals: config.intervals,
         workers: config.workers,
@@ -138,6 +139,7 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         state: cloud.state,
         handle: controller.clone(),
         metrics,
+        policy,
         access: Arc::new(access(&config.api)),
     };
     let (stop, stopped) = watch::channel(false);
@@ -185,7 +187,7 @@ fn access(config: &config::ApiConfig) -> Access {
             config::Role::Viewer => api::access::Role::Viewer,
             config::Role::Operator => api::access::Role::Operator,
         };
-        api::access::Token::new(role, *token.sha256.as_bytes())
+        api::access::Token::new(role, *token.sha256.as_bytes()).named(&token.name)
     };
     Access::Tokens(config.tokens.iter().map(token).collect())
 }

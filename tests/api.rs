@@ -6,6 +6,8 @@
 mod access;
 #[path = "api/hostile.rs"]
 mod hostile;
+#[path = "api/keeps.rs"]
+mod keeps;
 #[path = "api/orphans.rs"]
 mod orphans;
 #[path = "api/shutdown.rs"]

@@ -28,8 +28,14 @@ pub enum Role {
 pub struct Token {
     /// What it may do.
     pub role: Role,
+    /// What its holder is called in the history.
+    name: Option<String>,
     sha256: [u8; 32],
 }
+
+/// Who asks, put into every request that is let through. `None`: whoever is on this machine, or a token without a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Caller(pub(super) Option<String>);
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +46,20 @@ impl fmt::Debug for Token {
 impl Token {
     /// A token by its SHA-256.
     pub fn new(role: Role, sha256: [u8; 32]) -> Self {
-        Self { role, sha256 }
+        Self {
+            role,
+            name: None,
+            sha256,
+        }
+    }
+
+    /// The same token, whose holder is called that.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..self
+        }
     }
 
     /// A token by the 64 hex digits of its SHA-256; `None` when they are not that.
@@ -52,7 +71,7 @@ impl Token {
         for (at, byte) in sha256.iter_mut().enumerate() {
             *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
         }
-        Some(Self { role, sha256 })
+        Some(Self::new(role, sha256))
     }
 }
 
@@ -76,25 +95,28 @@ pub struct Ends {
 }
 
 /// Lets a request through, or says why not.
-pub(super) async fn check(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     match admit(&state.access, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(refused) => refused.into_response(),
     }
 }
 
-fn admit(access: &Access, request: &Request) -> Result<(), Refused> {
+fn admit(access: &Access, request: &Request) -> Result<Caller, Refused> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match access {
-        Access::ThisMachine => local(request, reads),
-        Access::Tokens(tokens) => match bearer(request.headers()).and_then(|token| role(tokens, token)) {
+        Access::ThisMachine => local(request, reads).map(|()| Caller::default()),
+        Access::Tokens(tokens) => match bearer(request.headers()).and_then(|token| known(tokens, token)) {
             None => Err(Refused::new(
                 Code::Unauthorized,
                 "Send a header `Authorization: Bearer` with a token that is configured here.",
             )),
-            Some(Role::Operator) => Ok(()),
-            Some(Role::Viewer) if reads => Ok(()),
-            Some(Role::Viewer) => Err(Refused::new(Code::Forbidden, "This needs an operator's token.")),
+            Some((Role::Operator, caller)) => Ok(caller),
+            Some((Role::Viewer, caller)) if reads => Ok(caller),
+            Some((Role::Viewer, _)) => Err(Refused::new(Code::Forbidden, "This needs an operator's token.")),
         },
     }
 }
@@ -111,12 +133,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The highest role among the tokens that match. Looks at all of them, whichever matches, and at hashes
-/// only, so that the time it takes says nothing.
-fn role(tokens: &[Token], shown: &str) -> Option<Role> {
+/// The highest role among the tokens that match, and the name of the one that has it. Looks at all of them, whichever
+/// matches, and at hashes only, so that the time it takes says nothing.
+fn known(tokens: &[Token], shown: &str) -> Option<(Role, Caller)> {
     let shown: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
-    let mut found = 0u8;
-    for token in tokens {
+    let (mut found, mut which) = (0u8, 0u64);
+    for (at, token) in (0u64..).zip(tokens) {
         let rank = match token.role {
             Role::Viewer => 1,
             Role::Operator => 2,
@@ -124,12 +146,15 @@ fn role(tokens: &[Token], shown: &str) -> Option<Role> {
         let same: Choice = token.sha256.ct_eq(&shown);
         let better = same & Choice::from(u8::from(rank > found));
         found.conditional_assign(&rank, better);
+        which.conditional_assign(&at, better);
     }
-    match found {
-        0 => None,
-        1 => Some(Role::Viewer),
-        _ => Some(Role::Operator),
-    }
+    let role = match found {
+        0 => return None,
+        1 => Role::Viewer,
+        _ => Role::Operator,
+    };
+    let token = usize::try_from(which).ok().and_then(|at| tokens.get(at));
+    Some((role, Caller(token.and_then(|token| token.name.clone()))))
 }
 
 /// Without tokens. A page whose own name was made to resolve to 127.0.0.1 reaches us from this machine, but

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::model::pause::{Pause, Pauses};
 pub use crate::model::row::{Desired, Problem};
-pub use crate::model::status::{BuildStatus, ConditionKind, NextChange, Phase, Status, Truth};
+pub use crate::model::status::{
+    BuildStatus, ConditionKind, Exemption, NextChange, Phase, Source, Status, Truth,
+};
 
 use crate::controller::handle::{AppSummary, Fleet};
 use crate::model::history::Event;
@@ -241,6 +243,40 @@ pub struct PauseRequest {
     /// In an operator's words: at most 256 printable characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// An exemption to be given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeepRequest {
+    /// Until when: RFC 3339 with an offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Or for how long from now: `90m`, `3h`, `1d`.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub for_: Option<String>,
+    /// Why: at most 256 printable characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who gives it: at most 256 printable characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// The exemption that an app has through the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// The app.
+    pub id: String,
+    /// What holds now; left out: nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<Exemption>,
+    /// Until when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Timestamp>,
+    /// What came of it, for people, with what was cut.
+    pub message: String,
 }
 
 /// The answer to an approval.

@@ -1,7 +1,7 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps`, `orphans`, `holds` and `pauses` answer, `admin` is for machines, `problem`
+//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds` and `pauses` answer, `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use axum::routing::{get, post, put};
 
 use crate::cloud::{DesiredStore, StateStore};
 use crate::metrics::Metrics;
+use crate::model::policy::Policy;
 
 pub mod access;
 mod admin;
@@ -22,6 +23,7 @@ mod apps;
 mod body;
 pub mod dto;
 mod holds;
+mod keeps;
 mod orphans;
 mod pauses;
 pub mod problem;
@@ -44,6 +46,8 @@ pub struct ApiState {
     pub handle: Arc<dyn Handle>,
     /// What `/metrics` shows.
     pub metrics: Metrics,
+    /// What bounds exemptions, and the schedules that they put off.
+    pub policy: Arc<Policy>,
     /// Who may do what.
     pub access: Arc<Access>,
 }
@@ -60,6 +64,7 @@ pub fn public(state: ApiState) -> Router {
                 "/api/v1/apps/{id}/pause",
                 put(pauses::pause_app).delete(pauses::resume_app),
             )
+            .route("/api/v1/apps/{id}/keep", post(keeps::keep).delete(keeps::end))
             .route("/api/v1/orphans", get(orphans::list))
             .route("/api/v1/holds", get(holds::show))
             .route(

@@ -33,6 +33,8 @@ pub enum Code {
     BodyTimeout,
     /// No deletion is held.
     NothingHeld,
+    /// An exemption that can't be given to the app as it is, or of which nothing is left.
+    CannotKeep,
     /// More than 64 KB.
     BodyTooLarge,
     /// A body that does not say that it is JSON.
@@ -51,7 +53,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Code; 18] = [
+    pub const ALL: [Code; 19] = [
         Code::BadRequest,
         Code::BadJson,
         Code::Unauthorized,
@@ -63,6 +65,7 @@ impl Code {
         Code::MethodNotAllowed,
         Code::BodyTimeout,
         Code::NothingHeld,
+        Code::CannotKeep,
         Code::BodyTooLarge,
         Code::NotJson,
         Code::InvalidRow,
@@ -91,6 +94,7 @@ impl Code {
             ),
             Code::BodyTimeout => ("body-timeout", S::REQUEST_TIMEOUT, "The body came too slowly"),
             Code::NothingHeld => ("nothing-held", S::CONFLICT, "No deletion is held"),
+            Code::CannotKeep => ("cannot-keep", S::CONFLICT, "The app cannot be kept"),
             Code::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
             Code::NotJson => ("not-json", S::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
             Code::InvalidRow => (
@@ -197,6 +201,7 @@ impl IntoResponse for Refused {
             | Code::NoSuchRoute
             | Code::MethodNotAllowed
             | Code::NothingHeld
+            | Code::CannotKeep
             | Code::NotJson
             | Code::InvalidRow
             | Code::Internal

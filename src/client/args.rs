@@ -117,6 +117,13 @@ pub enum AppsCommand {
         #[arg(long)]
         delete_row: bool,
     },
+    /// Put off the end of an app's day; starts nothing
+    Keep(Keep),
+    /// End what keep gave; what its row says stays
+    Unkeep {
+        /// Its id
+        id: String,
+    },
     /// Show what happened to an app, newest first
     Events {
         /// Its id
@@ -125,6 +132,30 @@ pub enum AppsCommand {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
         limit: u32,
     },
+}
+
+/// How long to keep which app.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Keep {
+    /// Its id
+    pub id: String,
+    /// For how long from now, for example 90m, 3h or 1d
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        required_unless_present = "until",
+        conflicts_with = "until"
+    )]
+    pub length: Option<String>,
+    /// Until when, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Why, for those who will wonder
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Who gives it
+    #[arg(long, value_name = "TEXT")]
+    pub by: Option<String>,
 }
 
 /// What to ask for. Flags win over the file; an empty value takes an attribute away, as null does in a file.

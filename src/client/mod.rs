@@ -9,7 +9,8 @@ use std::io::Write;
 use hyper::Method;
 
 use crate::api::dto::{
-    App, AppList, Approval, DeletionHold, EventList, Holds, OrphanList, PauseRequest, Pauses,
+    App, AppList, Approval, DeletionHold, EventList, Holds, KeepRequest, Kept, OrphanList, PauseRequest,
+    Pauses,
 };
 
 mod apply;
@@ -19,7 +20,9 @@ mod http;
 mod output;
 pub(crate) mod paper;
 
-pub use args::{Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, Pause, Resume, Token};
+pub use args::{
+    Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, Keep, Pause, Resume, Token,
+};
 pub use error::ClientError;
 
 use http::{Api, encoded};
@@ -69,6 +72,29 @@ pub async fn run(
         ClientCommand::Apps(AppsCommand::Destroy { id, delete_row: true }) => {
             let app: Option<App> = api.send(Method::DELETE, &app_path(&id), None).await?;
             printer.deleted(&id, app.as_ref())
+        }
+        ClientCommand::Apps(AppsCommand::Keep(Keep {
+            id,
+            length,
+            until,
+            reason,
+            by,
+        })) => {
+            let body = serde_json::json!(KeepRequest {
+                until,
+                for_: length,
+                reason,
+                by,
+            });
+            let kept: Kept = api
+                .ask(Method::POST, &format!("{}/keep", app_path(&id)), Some(&body))
+                .await?;
+            printer.kept(&kept)
+        }
+        ClientCommand::Apps(AppsCommand::Unkeep { id }) => {
+            let path = format!("{}/keep", app_path(&id));
+            let kept: Kept = api.ask(Method::DELETE, &path, None).await?;
+            printer.kept(&kept)
         }
         ClientCommand::Apps(AppsCommand::Events { id, limit }) => {
             let path = format!("{}/events?limit={limit}", app_path(&id));

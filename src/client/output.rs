@@ -9,8 +9,8 @@ use super::args::Format;
 use super::error::ClientError;
 use super::paper::{json, or_dash, second, shown, table};
 use crate::api::dto::{
-    App, AppList, Approval, ConditionKind, DeletionHold, EventList, Holds, OrphanList, Pause, Pauses, Status,
-    Truth,
+    App, AppList, Approval, ConditionKind, DeletionHold, EventList, Exemption, Holds, Kept, OrphanList,
+    Pause, Pauses, Source, Status, Truth,
 };
 
 type Printed = Result<(), ClientError>;
@@ -197,6 +197,12 @@ impl<'a> Printer<'a> {
         })
     }
 
+    pub(super) fn kept(&mut self, kept: &Kept) -> Printed {
+        self.either(kept, |out| {
+            writeln!(out, "{}: {}", shown(&kept.id), shown(&kept.message))
+        })
+    }
+
     pub(super) fn pauses(&mut self, pauses: &Pauses) -> Printed {
         self.either(pauses, |out| paused(out, pauses))
     }
@@ -268,6 +274,7 @@ fn lines(app: &App) -> Vec<[String; 2]> {
         line("REASON", Some(status.reason.clone()));
         line("MESSAGE", Some(status.message.clone()));
         line("NEXT CHANGE", next_change(status));
+        line("EXEMPT", status.exemption.as_ref().map(exempt));
         line(
             "LOGS",
             status.build.as_ref().and_then(|build| build.logs_url.clone()),
@@ -285,6 +292,23 @@ fn lines(app: &App) -> Vec<[String; 2]> {
         }
     }
     lines
+}
+
+fn exempt(exemption: &Exemption) -> String {
+    let by = exemption
+        .by
+        .as_ref()
+        .map_or_else(String::new, |by| format!(" by {by}"));
+    let reason = exemption
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(": {reason}"));
+    let until = second(exemption.until);
+    let source = match exemption.source {
+        Source::Row => "by its row",
+        Source::Api => "through the API",
+    };
+    format!("until {until}, {source}{by}{reason}")
 }
 
 fn next_change(status: &Status) -> Option<String> {

@@ -13,9 +13,10 @@ use crate::model::adopt::ForeignService;
 use crate::model::blueprint::BuildRequest;
 use crate::model::claim::{Bid, Claim, ClaimKey};
 use crate::model::history::Event;
+use crate::model::keep::Ledger;
 use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
-use crate::model::name::{AppId, BuildId, ClusterName, OperationId, ProjectName, ResourceName};
+use crate::model::name::{AppId, BuildId, ClusterName, OperationId, ProjectName, ResourceName, User};
 use crate::model::observed::{
     Build, ClaimHolders, Gate, ListedBuild, Observed, Probe, Service, StoppedTask, TargetGroup,
 };
@@ -93,6 +94,11 @@ pub trait StateStore: Send + Sync {
     async fn pauses(&self) -> Result<Pauses>;
     /// Begins a pause, or with `None` ends it, and says what is paused then. Safe to repeat.
     async fn set_pause(&self, scope: &PauseScope, pause: Option<&Pause>) -> Result<Pauses>;
+    /// The exemptions of a user's apps, read consistently; `None` when none was ever noted, or they are forgotten.
+    async fn keeps(&self, user: &User) -> Result<Option<Ledger>>;
+    /// Stores `new` and its line of history if the ledger has the version `over`, or with zero if there is none, and
+    /// says whether it is stored. An attempt of this call whose answer got lost counts.
+    async fn swap_keeps(&self, user: &User, over: u64, new: &Ledger, line: &Event) -> Result<bool>;
     /// These leases, read consistently; those that nobody ever held are left out.
     async fn leases(&self, shards: &[Shard]) -> Result<BTreeMap<Shard, Lease>>;
     /// Stores `new` if the lease is [unmoved](Lease::unmoved_since) since `expected`, or with `None` if there
@@ -129,6 +135,8 @@ pub struct StateSnapshot {
     pub approvals: Approvals,
     /// What operators have paused.
     pub pauses: Pauses,
+    /// Exemptions by user.
+    pub keeps: BTreeMap<User, Ledger>,
     /// Items that could not be read as what their key says, with the reason. Their apps stay unknown.
     pub unreadable: BTreeMap<String, String>,
 }

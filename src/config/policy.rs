@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
 use super::rule::{Wrong, choice, duration, show};
 use super::section::Section;
-use super::variable;
+use super::{values, variable};
 use crate::model::backoff::Backoff;
 use crate::model::claim::{OnConflict, Scope};
 use crate::model::policy::{BuildEnv, Orphans, Timing};
@@ -26,6 +27,8 @@ pub(super) struct Rules {
     pub scope: Scope,
     pub on_conflict: OnConflict,
     pub keep_max: SignedDuration,
+    pub keep_per_week: Option<SignedDuration>,
+    pub keep_zone: TimeZone,
     pub max_attempts: u32,
     pub force_delete_after: u32,
     pub timing: Timing,
@@ -41,6 +44,8 @@ pub(super) fn rules(root: &mut Section<'_>) -> Rules {
             &duration(SignedDuration::from_mins(1), DAY * 90),
             "3d",
         ),
+        keep_per_week: section.optional("keep_per_week", &duration(SignedDuration::from_mins(1), DAY * 90)),
+        keep_zone: section.or_default("keep_zone", &values::zone(), "UTC"),
         max_attempts: section.integer("max_attempts", &(1..=100), 5),
         force_delete_after: section.integer("force_delete_after", &(0..=100), 0),
         timing: timing(&mut section),

@@ -65,6 +65,8 @@ fn all(mut root: Section<'_>) -> Config {
             scope: rules.scope,
             on_conflict: rules.on_conflict,
             keep_max: rules.keep_max,
+            keep_per_week: rules.keep_per_week,
+            keep_zone: rules.keep_zone,
             timing: rules.timing,
             max_attempts: rules.max_attempts,
             force_delete_after: rules.force_delete_after,

@@ -62,6 +62,14 @@ pub fn summary(config: &Config, now: Timestamp) -> String {
             OnConflict::Replace => "the newest request replaces it",
         }
     ));
+    if let Some(hours) = config.policy.keep_per_week {
+        let zone = config.policy.keep_zone.iana_name().unwrap_or("UTC");
+        line(format!(
+            "exempt     at most {} at once, {} a week for each user, in weeks of {zone}",
+            show(config.policy.keep_max),
+            show(hours)
+        ));
+    }
     for schedule in config.policy.schedules.values() {
         line(format!("schedule   {}", describe_schedule(schedule, now)));
     }

@@ -153,6 +153,7 @@ impl Controller {
                 | Action::CloseGate { .. }
                 | Action::StopBuild { .. }
                 | Action::Bid { .. }
+                | Action::Keep { .. }
                 | Action::Scale { .. }
                 | Action::DeleteService { .. },
             )

@@ -9,12 +9,14 @@ use tokio::task::JoinSet;
 use super::traces::by_app;
 use super::{Inventory, claims_in, is_steady, tag_look, with_strays};
 use crate::cloud::{self, Rows, StateSnapshot};
+use crate::model::keep::{self, Ledger};
 use crate::model::lease::Held;
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, BuildId, ClusterName, ResourceName};
 use crate::model::observed::{
     Build, Gate, Observed, Probe, Rival, Service, TagLook, TaggedService, TargetGroup,
 };
+use crate::model::row::Row;
 use crate::planner::AppView;
 
 /// What one sweep found.
@@ -290,6 +292,7 @@ impl Sweep {
             probe: self.observed.probes.get(id).cloned().unwrap_or_default(),
             stopped_task: Observed::Unknown,
             tagged: context.tagged,
+            keeps: self.keeps(row.as_ref(), memory),
             paused: self.state.pauses.of(id),
             deletions: context.deletions,
             approvals: Observed::Present(self.state.approvals.count),
@@ -300,6 +303,17 @@ impl Sweep {
             row: row.into(),
             memory: memory.cloned().into(),
         }
+    }
+
+    /// The exemptions of an app's owner.
+    fn keeps(&self, row: Option<&Row>, memory: Option<&Memory>) -> Observed<Ledger> {
+        let Some(owner) = keep::owner(row, memory) else {
+            return Observed::Absent;
+        };
+        if self.state.unreadable.contains_key(&format!("keeps#{owner}")) {
+            return Observed::Unknown;
+        }
+        self.state.keeps.get(owner).cloned().into()
     }
 
     fn rival(&self, id: &AppId) -> Rival {

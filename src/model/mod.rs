@@ -10,6 +10,7 @@ pub mod blueprint;
 pub mod claim;
 pub mod cron;
 pub mod history;
+pub mod keep;
 pub mod lease;
 pub mod memory;
 pub mod name;

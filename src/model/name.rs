@@ -223,6 +223,12 @@ impl Entropy {
         ChaCha8Rng::from_seed(seed)
     }
 
+    /// Other randomness of the same pass, for what must not share a name with what else the pass makes.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self(self.0.map(|byte| !byte))
+    }
+
     /// A number in `0..1`, for jitter.
     pub fn fraction(self) -> f64 {
         let head = u32::from_le_bytes([self.0[0], self.0[1], self.0[2], self.0[3]]);

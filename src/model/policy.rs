@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,12 @@ pub struct Policy {
     pub scope: Scope,
     /// What becomes of a request for a slot that is taken.
     pub on_conflict: OnConflict,
-    /// How long a `keepUntil` may put off the end of the day, from the request on.
+    /// How long an exemption may put off the end of the day, from the request on or from when it is given.
     pub keep_max: SignedDuration,
+    /// How many hours a week exemptions may put off the ends of days, over all apps of a user. `None`: any.
+    pub keep_per_week: Option<SignedDuration>,
+    /// The zone whose Mondays begin such a week.
+    pub keep_zone: TimeZone,
     /// Delays and patience.
     pub timing: Timing,
     /// After how many failed deployments in a row an app stalls.

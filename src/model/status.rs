@@ -32,6 +32,9 @@ pub struct Status {
     /// What happens next by itself, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_change: Option<NextChange>,
+    /// That it is exempt from the end of its day, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<Exemption>,
     /// The conditions, ordered by type.
     pub conditions: Vec<Condition>,
 }
@@ -129,6 +132,31 @@ pub struct NextChange {
     pub action: String,
     /// The rule behind it: `Curfew`, `KeepUntil`, `Wake`, `Closed`, `NightsUnused`, `ExpiresAt`, `MaxLifetime` or `Backoff`.
     pub rule: String,
+}
+
+/// An exemption from the end of the day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exemption {
+    /// Until when.
+    pub until: Timestamp,
+    /// Where it comes from. Of both, the later one is told.
+    pub source: Source,
+    /// Who gave it, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Where an exemption comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// The row's `keepUntil`.
+    Row,
+    /// The API.
+    Api,
 }
 
 /// One aspect of an app.

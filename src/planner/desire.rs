@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::contest::{self, SUPERSEDED};
 use super::draft::{Draft, minute};
+use super::keep;
 use super::owner::{self, OWNER_INACTIVE};
 use super::times::{self, Ask, Coming, Times, is_a_nap};
 use crate::model::memory::{Accepted, Stop};
@@ -102,7 +103,9 @@ fn times_of(draft: &Draft<'_>, accepted: &Accepted) -> Times {
         requested_at: accepted.request.at,
         schedule: draft.policy.schedule_of(accepted),
         zone: zone.as_ref(),
-        keep_until: accepted.keep_until,
+        keep_until: accepted
+            .keep_until
+            .max(keep::given(draft, accepted).map(|given| given.until)),
         expires_at: accepted.expires_at,
         max_lifetime: entry.and_then(|entry| entry.max_lifetime),
         woken_at: draft.memory.woken_at,

@@ -6,6 +6,7 @@ use super::plan::{Action, AppView, Class, Requeue};
 use super::recall;
 use crate::model::blueprint::{Blueprint, BuildKind, BuildRequest};
 use crate::model::claim::ClaimKey;
+use crate::model::keep::Ledger;
 use crate::model::memory::{Ending, Failures, Memory, Operation};
 use crate::model::name::OperationId;
 use crate::model::policy::{Admission, Policy};
@@ -18,6 +19,8 @@ pub(super) struct Draft<'a> {
     pub(super) policy: &'a Policy,
     pub(super) now: Timestamp,
     pub(super) memory: Memory,
+    /// What the ledger of exemptions is to say, where it says something else.
+    pub(super) ledger: Option<Ledger>,
     pub(super) release: Vec<ClaimKey>,
     pub(super) forget: bool,
 }

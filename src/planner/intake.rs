@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::{Draft, minute};
-use super::{choice, recall};
+use super::draft::Draft;
+use super::{choice, keep, recall};
 use crate::model::blueprint::Blueprint;
 use crate::model::claim::Identity;
 use crate::model::memory::{Accepted, Refusal, Request, RowGone};
@@ -51,17 +51,17 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
         host_is_ours: row.host_name.is_none(),
         ..Intake::default()
     };
-    let keep_until = clamp_keep(draft, row, &mut intake);
-    match accept(draft, row, request) {
+    match accept(draft, row, request.clone()) {
         Ok(accepted) => {
             start_afresh(draft, &accepted);
+            let keep_until = keep::by_row(draft, row, &accepted, &mut intake);
             draft.memory.accepted = Some(Accepted {
                 keep_until,
                 ..accepted
             });
         }
         Err(problems) => {
-            stop_beats_validity(draft, row, keep_until);
+            stop_beats_validity(draft, row, request, &mut intake);
             let reason = if problems.iter().any(|p| {
                 IDENTITY_FIELDS.contains(&p.field.as_str()) && p.problem.starts_with("cannot change")
             }) {
@@ -73,6 +73,7 @@ pub(super) fn read_row(draft: &mut Draft<'_>) -> Intake {
             intake.notes.extend(choice::note_lost_zone(draft));
         }
     }
+    intake.notes.extend(keep::remark(draft));
     intake
 }
 
@@ -119,26 +120,16 @@ fn start_afresh(draft: &mut Draft<'_>, accepted: &Accepted) {
     draft.memory.unready_since = None;
 }
 
-/// An exemption may put off the end of the day for as long as policy allows after the request, no longer.
-fn clamp_keep(draft: &Draft<'_>, row: &Row, intake: &mut Intake) -> Option<jiff::Timestamp> {
-    let asked = planted!(KeepIgnored => None, else row.keep_until)?;
-    let requested_at = draft
-        .memory
-        .request
-        .as_ref()
-        .map_or(draft.now, |request| request.at);
-    let most = later(requested_at, draft.policy.keep_max);
-    if asked > most {
-        intake.notes.push(format!(
-            "keepUntil was cut to {}, the most that policy allows.",
-            minute(most)
-        ));
-    }
-    Some(asked.min(most))
-}
-
 /// `Destroyed`, `Suspended` and times are honoured even where the rest of the row makes no sense.
-fn stop_beats_validity(draft: &mut Draft<'_>, row: &Row, keep_until: Option<jiff::Timestamp>) {
+fn stop_beats_validity(draft: &mut Draft<'_>, row: &Row, request: Request, intake: &mut Intake) {
+    let Some(known) = draft.memory.accepted.clone() else {
+        return;
+    };
+    let keep_until = row.keep_until.and_then(|_| {
+        // An exemption counts from the request that brings it, also where that is refused for something else.
+        let asking = Accepted { request, ..known };
+        keep::by_row(draft, row, &asking, intake)
+    });
     let Some(accepted) = &mut draft.memory.accepted else {
         return;
     };

@@ -4,6 +4,7 @@ use super::contest::SUPERSEDED;
 use super::plan::{Action, AppView, Plan};
 use crate::model::blueprint::BuildKind;
 use crate::model::claim::{Bid, ClaimKey};
+use crate::model::keep::Ledger;
 use crate::model::memory::{Ending, Memory, Operation};
 use crate::model::name::{AppId, ResourceName};
 use crate::model::observed::{Build, BuildState, Gate, Observed};
@@ -156,9 +157,8 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
                     "without a gate a build is only started after a look for others",
                 );
             }
-            let frozen = unsettled.is_some_and(|operation| operation.request == **request);
             rule(
-                frozen,
+                unsettled.is_some_and(|operation| operation.request == **request),
                 "only the frozen request of the operation in flight is sent",
             );
         }
@@ -187,6 +187,7 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
             over,
             bid,
         }) => check_bid(view, plan, (slot, holder), over.as_ref(), bid, rule),
+        Some(Action::Keep { over, ledger, .. }) => check_keep(view, *over, ledger, rule),
         Some(Action::StopBuild { .. }) => {
             let ended = plan.memory.in_flight().is_none();
             // Its gate is closed to it, or it has passed, whatever the gate's item says, and overran.
@@ -203,6 +204,20 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
         }
         None => {}
     }
+}
+
+/// An app changes its own exemption, over what was read.
+fn check_keep(view: &AppView, over: u64, ledger: &Ledger, rule: &mut impl FnMut(bool, &str)) {
+    let old = view.keeps.present().cloned().unwrap_or_default();
+    rule(
+        old.version == over && ledger.version == over.saturating_add(1),
+        "a ledger of exemptions goes over the one that was read",
+    );
+    let mut others = ledger.apps.iter().filter(|(app, _)| **app != view.id);
+    rule(
+        others.all(|(app, exempt)| old.apps.get(app) == Some(exempt)),
+        "an app changes no other app's exemption",
+    );
 }
 
 /// Only a leftover is deleted, and only the app's own.

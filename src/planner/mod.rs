@@ -13,6 +13,7 @@ mod draft;
 mod health;
 mod intake;
 pub mod invariants;
+mod keep;
 mod operation;
 mod owner;
 mod pause;
@@ -43,7 +44,7 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
         Observed::Absent => Memory::new(view.id.clone()),
         Observed::Unknown => return wait_for_a_look(view),
     };
-    if view.row.is_unknown() || view.paused.is_unknown() {
+    if view.row.is_unknown() || view.paused.is_unknown() || view.keeps.is_unknown() {
         return wait_for_a_look(view);
     }
     let mut draft = Draft {
@@ -51,6 +52,7 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
         policy,
         now,
         memory,
+        ledger: None,
         release: Vec::new(),
         forget: false,
     };
@@ -73,6 +75,7 @@ pub fn plan(view: &AppView, policy: &Policy, now: Timestamp) -> Plan {
             Desired::Running => run(&mut draft, &wish, &intake),
         }
     };
+    let step = keep::note(&mut draft, step);
     let step = match before {
         Some(before) => pause::hold(&mut draft, before, step),
         None => step,
@@ -88,7 +91,7 @@ fn run(draft: &mut Draft<'_>, wish: &desire::Wish, intake: &intake::Intake) -> S
         .unwrap_or_else(|| health::judge(draft, wish))
 }
 
-/// An unknown row, memory or pause only ever waits: nothing is written, nothing is done.
+/// An unknown row, memory, pause or exemption only ever waits: nothing is written, nothing is done.
 fn wait_for_a_look(view: &AppView) -> Plan {
     let memory = match &view.memory {
         Observed::Present(memory) => memory.clone(),

@@ -24,6 +24,7 @@ pub(super) fn hold(draft: &mut Draft<'_>, before: Memory, step: Step) -> Step {
         | Action::CloseGate { .. }
         | Action::StopBuild { .. }
         | Action::Bid { .. }
+        | Action::Keep { .. }
         | Action::Scale { .. }
         | Action::DeleteService { .. } => step.phase,
     };
@@ -69,6 +70,7 @@ fn what(action: &Action) -> &'static str {
         Action::CloseGate { .. } => "calling off its build",
         Action::StopBuild { .. } => "stopping its build",
         Action::Bid { .. } => "asking another app to make room",
+        Action::Keep { .. } => "noting its exemption",
         Action::Scale { tasks: 0, .. } => "suspending it",
         Action::Scale { .. } => "setting its number of tasks",
         Action::DeleteService { .. } => "deleting what survived its destroy",

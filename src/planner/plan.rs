@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use crate::model::blueprint::{BuildKind, BuildRequest};
 use crate::model::claim::{Bid, ClaimKey};
+use crate::model::history::Event;
+use crate::model::keep::Ledger;
 use crate::model::memory::Memory;
-use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName};
+use crate::model::name::{AppId, BuildId, ClusterName, Entropy, OperationId, ResourceName, User};
 use crate::model::observed::{Build, ClaimHolders, Gate, Listing, Observed, Probe, Rival};
 use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup, Traces};
 use crate::model::pause::Paused;
@@ -48,6 +50,8 @@ pub struct AppView {
     pub traces: Observed<Traces>,
     /// Whether it may be begun with, should it be an orphan that is due.
     pub reap: bool,
+    /// The exemptions of its owner; absent: there are none.
+    pub keeps: Observed<Ledger>,
     /// The pause that concerns it; absent: none does.
     pub paused: Observed<Paused>,
     /// Whether rows that are gone may be acted on.
@@ -135,6 +139,17 @@ pub enum Action {
         service: ResourceName,
         /// How many.
         tasks: u32,
+    },
+    /// Note an exemption in its owner's ledger. Nothing happens if that is not as it was read any more.
+    Keep {
+        /// The owner.
+        owner: User,
+        /// The version that it has now; zero: there is none.
+        over: u64,
+        /// What it is to say.
+        ledger: Ledger,
+        /// The line of history that goes with it.
+        line: Box<Event>,
     },
     /// Delete a service that destroy builds have left.
     DeleteService {

@@ -3,6 +3,7 @@
 use super::desire::Wish;
 use super::draft::{Draft, Step};
 use super::intake::Intake;
+use super::keep;
 use super::pause;
 use super::plan::{Decision, Plan, Requeue};
 use crate::model::observed::Observed;
@@ -58,6 +59,7 @@ fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
     let next_change = retry(draft, step)
         .or_else(|| wish.next.clone())
         .filter(|_| paused.is_none());
+    let exemption = keep::told(draft);
     let memory = &mut draft.memory;
     let identity = memory
         .holding
@@ -78,6 +80,7 @@ fn tell(draft: &mut Draft<'_>, step: &Step, wish: &Wish, intake: &Intake) {
     status.resource_name = identity.map(|identity| identity.resource_name.to_string());
     status.build = build;
     status.next_change = next_change;
+    status.exemption = exemption;
     let deployment = memory.deployment.as_ref().filter(|_| step.phase == Phase::Ready);
     status.url = deployment.map(|deployment| deployment.blueprint.url.clone());
     for (

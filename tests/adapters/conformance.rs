@@ -3,8 +3,9 @@
 
 use lamplighter::cloud::{Cloud, StateStore, Write};
 use lamplighter::model::claim::{Bid, ClaimKey};
+use lamplighter::model::keep::{Exempt, Given, Ledger, Span};
 use lamplighter::model::lease::{Lease, Shard};
-use lamplighter::model::name::{AppId, BuildId, HostName};
+use lamplighter::model::name::{AppId, BuildId, HostName, User};
 use lamplighter::model::pause::{Pause, PauseScope};
 use lamplighter::model::row::{RawValue, Row};
 use proptest::prelude::*;
@@ -42,6 +43,9 @@ enum Call {
     PauseApp(u8, bool),
     PutRow(u8, bool),
     DeleteRow(u8),
+    /// For a user, over a version, a ledger that differs by this.
+    SwapKeeps(u8, u64, u8),
+    Keeps(u8),
     Leases(u8),
     SwapLease(u8, Option<Lease>, Lease),
 }
@@ -103,6 +107,8 @@ fn call() -> impl Strategy<Value = Call> {
         1 => (0..3_u8, any::<bool>()).prop_map(|(app, on)| Call::PauseApp(app, on)),
         1 => (0..3_u8, any::<bool>()).prop_map(|(app, large)| Call::PutRow(app, large)),
         1 => (0..3_u8).prop_map(Call::DeleteRow),
+        4 => (0..2_u8, 0..3_u64, 0..3_u8).prop_map(|(user, over, content)| Call::SwapKeeps(user, over, content)),
+        1 => (0..2_u8).prop_map(Call::Keeps),
         1 => (0..3_u8).prop_map(Call::Leases),
         4 => (0..2_u8, proptest::option::weighted(0.8, lease()), lease())
             .prop_map(|(shard, expected, new)| Call::SwapLease(shard, expected, new)),
@@ -115,6 +121,37 @@ fn app(n: u8) -> AppId {
 
 fn key(n: u8) -> ClaimKey {
     ClaimKey::host(&HostName::parse(&format!("h{n}.example.com")).unwrap())
+}
+
+fn user(n: u8) -> User {
+    User::parse(["ann", "b#\u{e9}n"][usize::from(n)]).unwrap()
+}
+
+fn ledger(version: u64, content: u8) -> Ledger {
+    let hours = |n: u8| start() + jiff::SignedDuration::from_hours(i64::from(n));
+    let exempt = Exempt {
+        since: start(),
+        row: (content > 1).then(|| hours(content)),
+        given: Some(Given {
+            until: hours(content),
+            asked: hours(9),
+            at: start(),
+            by: None,
+            reason: Some("\u{1b}[31m\"'{}".to_owned()),
+            key: (content == 1).then(|| "k".to_owned()),
+        }),
+    };
+    Ledger {
+        version,
+        apps: [(app(content), exempt)].into(),
+        past: vec![
+            Span {
+                from: start(),
+                until: hours(1)
+            };
+            usize::from(content)
+        ],
+    }
 }
 
 fn bid((n, at): (u8, u8)) -> Bid {
@@ -217,6 +254,12 @@ async fn answer(cloud: &Cloud, call: &Call, nth: usize, before: Option<&Write>) 
         Call::PauseApp(n, on) => pause(state.as_ref(), &PauseScope::App(app(*n)), *on).await,
         Call::PutRow(n, large) => format!("{:?}", cloud.desired.put_row(&row(*n, *large)).await),
         Call::DeleteRow(n) => format!("{:?}", cloud.desired.delete_row(&app(*n)).await),
+        Call::Keeps(n) => format!("{:?}", state.keeps(&user(*n)).await),
+        Call::SwapKeeps(n, over, content) => {
+            let ledger = ledger(over + 1, *content);
+            let line = event("a0", *content);
+            format!("{:?}", state.swap_keeps(&user(*n), *over, &ledger, &line).await)
+        }
         Call::Leases(n) => {
             let shards: Vec<Shard> = (0..u16::from(*n)).map(Shard).collect();
             format!("{:?}", state.leases(&shards).await)

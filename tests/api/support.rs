@@ -9,19 +9,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lamplighter::api::access::{Role, Token};
 use lamplighter::api::{Access, ApiState, AppSummary, Fleet, Handle, Readiness, Shards, serve};
 use lamplighter::cloud::{self, DesiredStore, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
 use lamplighter::metrics::Metrics;
 use lamplighter::model::claim::{Bid, Claim, ClaimKey};
 use lamplighter::model::history::Event;
+use lamplighter::model::keep::Ledger;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
-use lamplighter::model::name::{AppId, Entropy, OperationId};
+use lamplighter::model::name::{AppId, Entropy, OperationId, User};
 use lamplighter::model::observed::{ClaimHolders, Gate};
 use lamplighter::model::pause::{Pause, PauseScope, Pauses};
-use lamplighter::model::policy::{Approvals, Deletions};
+use lamplighter::model::policy::{Approvals, Deletions, Policy};
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::model::status::{NextChange, Phase};
 use sha2::{Digest as _, Sha256};
@@ -42,12 +43,17 @@ pub(crate) struct Fake {
     pub(crate) events: Mutex<Vec<Event>>,
     pub(crate) approvals: Mutex<Approvals>,
     pub(crate) pauses: Mutex<Pauses>,
+    pub(crate) keeps: Mutex<BTreeMap<User, Ledger>>,
+    /// What somebody else writes between the next read of exemptions and the write that follows.
+    pub(crate) in_between: Mutex<Option<(User, Ledger)>>,
     pub(crate) hints: Mutex<Vec<String>>,
     pub(crate) fleet: Mutex<Fleet>,
     pub(crate) readiness: Mutex<Readiness>,
     pub(crate) stands_still: Mutex<bool>,
     /// What every call to a table comes to, if not an answer.
     pub(crate) trouble: Mutex<Option<Trouble>>,
+    /// How much later than [`NOW`] it is.
+    pub(crate) later: Mutex<SignedDuration>,
     /// How long a read of a memory takes.
     pub(crate) slow: Mutex<Duration>,
 }
@@ -259,6 +265,26 @@ impl StateStore for Fake {
         }
         Ok(pauses.clone())
     }
+    async fn keeps(&self, user: &User) -> cloud::Result<Option<Ledger>> {
+        self.state_table()?;
+        let found = lock(&self.keeps).get(user).cloned();
+        // Whoever comes in between, does so before anything else is asked.
+        if let Some((user, ledger)) = lock(&self.in_between).take() {
+            lock(&self.keeps).insert(user, ledger);
+        }
+        Ok(found)
+    }
+    async fn swap_keeps(&self, user: &User, over: u64, new: &Ledger, line: &Event) -> cloud::Result<bool> {
+        self.state_table()?;
+        let mut keeps = lock(&self.keeps);
+        let stored = keeps.get(user);
+        if stored.map_or(0, |stored| stored.version) != over {
+            return Ok(stored == Some(new));
+        }
+        keeps.insert(user.clone(), new.clone());
+        lock(&self.events).push(line.clone());
+        Ok(true)
+    }
     async fn leases(&self, _: &[Shard]) -> cloud::Result<BTreeMap<Shard, Lease>> {
         unreachable!("the API reads no leases")
     }
@@ -286,7 +312,7 @@ impl Handle for Fake {
         lock(&self.readiness).clone()
     }
     fn now(&self) -> Timestamp {
-        time(NOW)
+        time(NOW) + *lock(&self.later)
     }
     fn beats(&self) -> bool {
         !*lock(&self.stands_still)
@@ -303,10 +329,29 @@ pub(crate) struct Served {
     pub(crate) ended: JoinHandle<io::Result<()>>,
 }
 
+/// A day that ends at 18:00 UTC, and ten hours a week that may put that off.
+fn policy() -> Policy {
+    const FILE: &str = r#"
+[policy]
+keep_per_week = "10h"
+
+[schedules.office]
+time_zone = "UTC"
+teardown = "0 18 * * *"
+
+[apps.shop]
+project = "child-app"
+cluster = "apps"
+domain = "example.com"
+schedule = "office"
+"#;
+    lamplighter::config::Config::from_toml(FILE).unwrap().policy
+}
+
 pub(crate) fn tokens() -> Access {
     let token = |role, text: &str| {
         let hash: String = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
-        Token::from_sha256(role, &hash).unwrap()
+        Token::from_sha256(role, &hash).unwrap().named(text)
     };
     Access::Tokens(vec![token(Role::Viewer, VIEWER), token(Role::Operator, OPERATOR)])
 }
@@ -326,6 +371,7 @@ impl Served {
             state: fake.clone(),
             handle: fake.clone(),
             metrics: metrics.clone(),
+            policy: Arc::new(policy()),
             access: Arc::new(access),
         };
         let (stop, stopped) = oneshot::channel::<()>();

@@ -22,6 +22,7 @@ mod found_by;
 mod health;
 mod hold;
 mod hostile;
+mod keep;
 #[path = "../support/lab/mod.rs"]
 mod lab;
 mod life;

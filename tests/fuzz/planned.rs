@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use lamplighter::config::Config;
 use lamplighter::model::blueprint::BuildKind;
 use lamplighter::model::claim::{Claim, ClaimKey, Scope};
+use lamplighter::model::keep::{Exempt, Given, Ledger, Span};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{AppId, AppName, BuildId, Entropy, HostName, OperationId, ResourceName, User};
 use lamplighter::model::observed::{
@@ -25,6 +26,8 @@ use crate::support::start;
 const CATALOGUE: &str = r#"
 [policy]
 max_attempts = 3
+keep_per_week = "10h"
+keep_zone = "Asia/Kolkata"
 
 [schedules.office]
 time_zone = "Europe/Berlin"
@@ -229,6 +232,7 @@ impl Sight {
                 }),
             },
             claims: self.claims(&row, now),
+            keeps: self.keeps(id, now),
             paused: match self.paused {
                 0 => Observed::Unknown,
                 1 => Observed::Present(Paused {
@@ -345,6 +349,41 @@ impl Sight {
                         reason: None,
                     }),
                 },
+            }),
+        }
+    }
+
+    /// Whatever a ledger may say, times without sense among it.
+    fn keeps(&self, id: &AppId, now: Timestamp) -> Observed<Ledger> {
+        let at = |n: u8| match n % 4 {
+            0 => Timestamp::MIN,
+            1 => Timestamp::MAX,
+            _ => now + jiff::SignedDuration::from_hours(i64::from(n) - 128),
+        };
+        let [kind, since, row, until, asked, ..] = self.entropy;
+        let given = Given {
+            until: at(until),
+            asked: at(asked),
+            at: now,
+            by: Some("\u{1b}[2J".to_owned()),
+            reason: Some("\u{202e}".repeat(300)),
+            key: None,
+        };
+        let exempt = Exempt {
+            since: at(since),
+            row: (row % 2 == 0).then(|| at(row)),
+            given: (until % 3 > 0).then_some(given),
+        };
+        match kind % 8 {
+            0 => Observed::Unknown,
+            1..4 => Observed::Absent,
+            _ => Observed::Present(Ledger {
+                version: u64::from(kind),
+                apps: [(id.clone(), exempt)].into(),
+                past: vec![Span {
+                    from: at(since),
+                    until: at(row),
+                }],
             }),
         }
     }

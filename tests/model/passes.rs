@@ -454,6 +454,7 @@ fn settle_early(view: &mut AppView, row: Wish) {
 fn does(shape: &Shape, action: Option<&Action>) -> Does {
     match action {
         None | Some(Action::Intend { .. } | Action::Adopt { .. }) => Does::Nothing,
+        Some(Action::Keep { .. }) => unreachable!("the policy of the model counts no hours"),
         Some(Action::Bid { .. }) => unreachable!("a slot that is taken is refused here"),
         Some(Action::StartBuild { request }) => Does::Start {
             op: shape.op(&request.token),

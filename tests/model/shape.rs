@@ -213,6 +213,8 @@ fn policy() -> Policy {
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: far,
+        keep_per_week: None,
+        keep_zone: jiff::tz::TimeZone::UTC,
         timing: Timing {
             confirm_absence: SignedDuration::ZERO,
             appear_grace: SignedDuration::ZERO,

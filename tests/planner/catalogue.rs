@@ -96,6 +96,8 @@ pub(crate) fn policy() -> Policy {
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: SignedDuration::from_hours(72),
+        keep_per_week: None,
+        keep_zone: jiff::tz::TimeZone::UTC,
         timing: Timing::DEFAULT,
         max_attempts: 3,
         force_delete_after: 0,

@@ -10,6 +10,7 @@ mod days;
 #[cfg(feature = "planted")]
 #[path = "../support/found_by.rs"]
 mod found_by;
+mod keeps;
 #[cfg(feature = "planted")]
 mod planted;
 mod recovery;

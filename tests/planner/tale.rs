@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::blueprint::BuildKind;
 use lamplighter::model::claim::{Claim, ClaimKey, OnConflict};
+use lamplighter::model::keep::{self, Bounds, Given};
 use lamplighter::model::name::AppId;
 use lamplighter::model::observed::{BuildState, Gate, Observed, Probe, Rollout, Service};
 use lamplighter::model::status::{Phase, Status, Truth};
@@ -150,6 +151,48 @@ impl Tale {
     pub(crate) fn resume(&mut self) -> &mut Self {
         self.note("the operator resumes the fleet");
         self.world.paused = None;
+        self
+    }
+
+    /// Somebody keeps an app of ann's through the API; the answer is told.
+    pub(crate) fn keep(&mut self, app: &str, until: &str, why: &str) -> &mut Self {
+        let now = self.world.now();
+        let policy = self.world.policy.clone();
+        let accepted = self
+            .world
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.accepted.clone());
+        let first = keep::first(&policy, &accepted.unwrap(), None).unwrap();
+        let until = until.parse().unwrap();
+        let given = Given {
+            until,
+            asked: until,
+            at: now,
+            by: Some("the desk".to_owned()),
+            reason: Some(why.to_owned()),
+            key: None,
+        };
+        let ledger = self.world.keeps.present().cloned().unwrap_or_default();
+        let bounds = Bounds::of(&policy);
+        let app = AppId::from_key(app).unwrap();
+        let granted = ledger.give(&app, given, first.hour(), &bounds, now);
+        let cut = granted
+            .cut
+            .map_or(String::new(), |cut| format!(", {}", cut.because(&bounds)));
+        self.note(&format!("{app} is kept until {}{cut}", clock(granted.until)));
+        self.world.keeps = Observed::Present(granted.ledger.to_store(&bounds, now));
+        self
+    }
+
+    /// What was given to an app is ended.
+    pub(crate) fn unkeep(&mut self, app: &str) -> &mut Self {
+        self.note(&format!("what {app} was given is ended"));
+        let app = AppId::from_key(app).unwrap();
+        let ledger = self.world.keeps.present().unwrap();
+        let ended = ledger.end(&app, self.world.now()).unwrap();
+        self.world.keeps =
+            Observed::Present(ended.to_store(&Bounds::of(&self.world.policy), self.world.real));
         self
     }
 
@@ -493,6 +536,14 @@ fn does(action: &Action) -> String {
                 format!(" over {}'s of {}", bid.app, clock(bid.at))
             });
             format!("bids for {slot} with its request of {}{over}", clock(bid.at))
+        }
+        Action::Keep { over, ledger, .. } => {
+            let exempt: Vec<String> = ledger
+                .apps
+                .iter()
+                .map(|(app, exempt)| format!("{app} {} to {}", clock(exempt.since), clock(exempt.until())))
+                .collect();
+            format!("notes exemptions over {over}: {}", exempt.join(", "))
         }
         Action::StopBuild { build } => format!("stops {build}"),
         Action::Scale { tasks, .. } => format!("scales to {tasks}"),

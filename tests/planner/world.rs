@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::blueprint::{BuildKind, BuildRequest};
 use lamplighter::model::claim::{Claim, ClaimKey, OnConflict};
+use lamplighter::model::keep::Ledger;
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::ResourceName;
 use lamplighter::model::name::{AppId, BuildId, ClusterName, Entropy, HostName, OperationId};
@@ -48,13 +49,14 @@ pub(crate) enum Sense {
     Probe,
     Claims,
     Tagged,
+    Keeps,
     Paused,
     Traces,
     Rivals,
 }
 
 impl Sense {
-    pub(crate) const ALL: [Sense; 13] = [
+    pub(crate) const ALL: [Sense; 14] = [
         Sense::Row,
         Sense::Memory,
         Sense::Gate,
@@ -65,6 +67,7 @@ impl Sense {
         Sense::Probe,
         Sense::Claims,
         Sense::Tagged,
+        Sense::Keeps,
         Sense::Paused,
         Sense::Traces,
         Sense::Rivals,
@@ -90,6 +93,7 @@ impl Sense {
             Sense::Probe => view.probe = Observed::Unknown,
             Sense::Claims => view.claims = Observed::Unknown,
             Sense::Tagged => view.tagged = Observed::Unknown,
+            Sense::Keeps => view.keeps = Observed::Unknown,
             Sense::Paused => view.paused = Observed::Unknown,
             Sense::Traces => view.traces = Observed::Unknown,
             Sense::Rivals => view
@@ -194,6 +198,10 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     /// Whether an orphan may be begun with.
     pub(crate) reap: bool,
+    /// The exemptions of its owner.
+    pub(crate) keeps: Observed<Ledger>,
+    /// What history was told of exemptions.
+    pub(crate) lines: Vec<String>,
     /// Since when an operator holds every action, if one does.
     pub(crate) paused: Option<Timestamp>,
     pub(crate) admission: Admission,
@@ -230,6 +238,8 @@ impl World {
             deletions: Deletions::Unjudged,
             hold: false,
             reap: true,
+            keeps: Observed::Absent,
+            lines: Vec::new(),
             paused: None,
             admission: Admission::Granted,
             listing: Observed::Unknown,
@@ -530,6 +540,7 @@ impl World {
             traces: Observed::Present(self.traces()),
             reap: self.reap,
             rivals: self.shown_rivals(),
+            keeps: self.keeps.clone(),
             paused: self.shown_pause(),
             deletions: self.deletions.clone(),
             approvals: Observed::Present(0),
@@ -735,6 +746,15 @@ impl World {
                 let claim = self.claims.get_mut(slot).filter(|claim| claim.app == *holder);
                 if let Some(claim) = claim.filter(|claim| claim.bid == *over) {
                     claim.bid = Some(bid.clone());
+                }
+                Outcome::Done
+            }
+            Action::Keep {
+                over, ledger, line, ..
+            } => {
+                if self.keeps.present().map_or(0, |stored| stored.version) == *over {
+                    self.keeps = Observed::Present(ledger.clone());
+                    self.lines.push(format!("{} {}", line.reason, line.message));
                 }
                 Outcome::Done
             }

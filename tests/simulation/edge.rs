@@ -14,10 +14,11 @@ use lamplighter::cloud::{
 use lamplighter::model::blueprint::BuildRequest;
 use lamplighter::model::claim::{Bid, Claim, ClaimKey};
 use lamplighter::model::history::Event;
+use lamplighter::model::keep::Ledger;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
 use lamplighter::model::name::{
-    AppId, BuildId, ClusterName, HostName, OperationId, ProjectName, ResourceName,
+    AppId, BuildId, ClusterName, HostName, OperationId, ProjectName, ResourceName, User,
 };
 use lamplighter::model::observed::{
     Build, BuildFailure, BuildState, ClaimHolders, Gate, ListedBuild, Observed, Probe, Rollout, Service,
@@ -294,6 +295,22 @@ impl StateStore for Edge {
     async fn approvals(&self) -> Result<Approvals> {
         self.read("dynamodb.GetItem", |ground| ground.tables.items().approvals)
             .await
+    }
+
+    async fn keeps(&self, user: &User) -> Result<Option<Ledger>> {
+        let user = user.clone();
+        self.read("dynamodb.GetItem", move |ground| {
+            ground.tables.items().keeps.get(&user).cloned()
+        })
+        .await
+    }
+
+    async fn swap_keeps(&self, user: &User, over: u64, new: &Ledger, line: &Event) -> Result<bool> {
+        let (user, new, line) = (user.clone(), new.clone(), line.clone());
+        self.read("dynamodb.TransactWriteItems", move |ground| {
+            ground.tables.items().swap_keeps(&user, over, &new, &line)
+        })
+        .await
     }
 
     async fn approve_deletions(&self, seen: Approvals, at: Timestamp) -> Result<()> {

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use lamplighter::cloud::{DesiredStore, Result, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
 use lamplighter::model::claim::{Bid, Claim, ClaimKey};
 use lamplighter::model::history::Event;
+use lamplighter::model::keep::Ledger;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
-use lamplighter::model::name::{AppId, BuildId, OperationId};
+use lamplighter::model::name::{AppId, BuildId, OperationId, User};
 use lamplighter::model::observed::{ClaimHolders, Gate};
 use lamplighter::model::pause::{Pause, PauseScope, Pauses};
 use lamplighter::model::policy::Approvals;
@@ -32,6 +33,7 @@ pub(crate) struct Items {
     pub(crate) events: BTreeMap<AppId, BTreeMap<String, Event>>,
     pub(crate) approvals: Approvals,
     pub(crate) pauses: Pauses,
+    pub(crate) keeps: BTreeMap<User, Ledger>,
     pub(crate) leases: BTreeMap<Shard, Lease>,
 }
 
@@ -64,6 +66,7 @@ impl Items {
             claims: self.claims.clone(),
             approvals: self.approvals,
             pauses: self.pauses.clone(),
+            keeps: self.keeps.clone(),
             ..StateSnapshot::default()
         }
     }
@@ -171,6 +174,18 @@ impl Items {
             return Swapped::Done { before: None };
         }
         Swapped::Lost { stored }
+    }
+
+    /// Stores a user's exemptions, with their line of history, over those that were read.
+    pub(crate) fn swap_keeps(&mut self, user: &User, over: u64, new: &Ledger, line: &Event) -> bool {
+        let stored = self.keeps.get(user);
+        if stored.map_or(0, |stored| stored.version) != over {
+            return stored == Some(new);
+        }
+        self.keeps.insert(user.clone(), new.clone());
+        let of_app = self.events.entry(line.id.clone()).or_default();
+        of_app.insert(line.at.clone(), line.clone());
+        true
     }
 
     /// Who holds these claims.
@@ -285,6 +300,14 @@ impl StateStore for MemoryTables {
             }
         }
         Ok(items.pauses.clone())
+    }
+
+    async fn keeps(&self, user: &User) -> Result<Option<Ledger>> {
+        Ok(self.items().keeps.get(user).cloned())
+    }
+
+    async fn swap_keeps(&self, user: &User, over: u64, new: &Ledger, line: &Event) -> Result<bool> {
+        Ok(self.items().swap_keeps(user, over, new, line))
     }
 
     async fn leases(&self, shards: &[Shard]) -> Result<BTreeMap<Shard, Lease>> {

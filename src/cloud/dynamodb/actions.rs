@@ -14,7 +14,7 @@ use crate::model::name::{AppId, OperationId};
 
 pub(super) const TRANSACT: &str = "dynamodb.TransactWriteItems";
 pub(super) const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
-const WHOLE: &str = "every required field is set";
+pub(super) const WHOLE: &str = "every required field is set";
 
 /// A claim may be taken or given back by the app that has it.
 const FREE_OR_MINE: &str = "attribute_not_exists(#pk) OR #app = :me";

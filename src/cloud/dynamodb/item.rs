@@ -13,9 +13,10 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 use crate::cloud::text;
 use crate::model::claim::{Bid, Claim};
 use crate::model::history::Event;
+use crate::model::keep::Ledger;
 use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
-use crate::model::name::{AppId, BuildId, OperationId};
+use crate::model::name::{AppId, BuildId, OperationId, User};
 use crate::model::observed::Gate;
 use crate::model::pause::{Pause, PauseScope, Pauses, REASON_MAX};
 use crate::model::policy::Approvals;
@@ -207,6 +208,25 @@ pub(super) fn read_pauses(item: &Item) -> Pauses {
         }
     }
     pauses
+}
+
+/// What the key of a user's exemptions begins with.
+pub(super) const KEEPS: &str = "keeps#";
+
+pub(super) fn keeps_key(user: &User) -> String {
+    format!("{KEEPS}{user}")
+}
+
+/// A user's exemptions as they are stored. DynamoDB forgets the item when nothing in it counts any more.
+pub(super) fn of_keeps(user: &User, ledger: &Ledger) -> Result<Item, String> {
+    let mut item: Item = to_item(ledger).map_err(|e| e.to_string())?;
+    item.insert("pk".to_owned(), text(keeps_key(user)));
+    item.insert("ttl".to_owned(), number(&ledger.forgotten_at().as_second()));
+    Ok(item)
+}
+
+pub(super) fn read_keeps(item: Item) -> Result<Ledger, String> {
+    decode(item)
 }
 
 pub(super) fn of_event(event: &Event) -> Result<Item, String> {

@@ -2,8 +2,8 @@
 //! and every write of memory is conditional on the version it was read with.
 //!
 //! `item` knows how our values look as items, `desired` and `state` carry out the traits, `write` is the
-//! one way memory changes, with gate and claims (`actions` has the parts), `bids` and `leases` are about those
-//! alone, and `tables` creates what is missing.
+//! one way memory changes, with gate and claims (`actions` has the parts), `bids`, `keeps` and `leases` are
+//! about those alone, and `tables` creates what is missing.
 
 use crate::cloud::aws::Clients;
 
@@ -11,6 +11,7 @@ mod actions;
 mod bids;
 mod desired;
 mod item;
+mod keeps;
 mod leases;
 mod state;
 mod tables;

@@ -13,9 +13,10 @@ use super::item::{self, Item};
 use crate::cloud::{Error, Result, StateSnapshot, StateStore, Swapped, Write, WriteError, aws, pages, text};
 use crate::model::claim::{Bid, Claim, ClaimKey};
 use crate::model::history::Event;
+use crate::model::keep::Ledger;
 use crate::model::lease::{Lease, Shard};
 use crate::model::memory::Memory;
-use crate::model::name::{AppId, OperationId};
+use crate::model::name::{AppId, OperationId, User};
 use crate::model::observed::{ClaimHolders, Gate};
 use crate::model::pause::{Pause, PauseScope, Pauses};
 use crate::model::policy::Approvals;
@@ -222,6 +223,14 @@ impl StateStore for DynamoDb {
             .unwrap_or_default())
     }
 
+    async fn keeps(&self, user: &User) -> Result<Option<Ledger>> {
+        self.read_keeps(user).await
+    }
+
+    async fn swap_keeps(&self, user: &User, over: u64, new: &Ledger, line: &Event) -> Result<bool> {
+        self.store_keeps(user, over, new, line).await
+    }
+
     async fn leases(&self, shards: &[Shard]) -> Result<BTreeMap<Shard, Lease>> {
         self.read_leases(shards).await
     }
@@ -242,6 +251,9 @@ fn sort(snapshot: &mut StateSnapshot, key: &str, found: Item) -> std::result::Re
         snapshot.gates.insert(text::name(operation)?, gate);
     } else if let Some(claim) = ClaimKey::from_key(key) {
         snapshot.claims.insert(claim, item::read_claim(&found)?);
+    } else if let Some(user) = key.strip_prefix(item::KEEPS) {
+        let user = User::parse(user).map_err(|_| "the key is not that of a user")?;
+        snapshot.keeps.insert(user, item::read_keeps(found)?);
     } else if key == item::DELETIONS {
         snapshot.approvals = item::read_approvals(&found)?;
     } else if key == item::PAUSE {
