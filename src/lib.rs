@@ -22,3 +22,4 @@ pub mod model;
 pub mod planner;
 pub mod recorder;
 pub mod serve;
+pub mod simulate;

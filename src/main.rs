@@ -1,5 +1,5 @@
 //! Arguments and exit codes: 0 done, 1 refused or failed, 2 wrong arguments or configuration, 3 no daemon
-//! answered.
+//! answered, 4 `simulate --exit-code` found a difference.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -16,6 +16,9 @@ use lamplighter::config::{self, Config, LogConfig, LogFormat, Overrides};
 use lamplighter::metrics::Metrics;
 use lamplighter::serve;
 use tracing_subscriber::EnvFilter;
+
+#[path = "main/simulate.rs"]
+mod simulate;
 
 /// Lights an app when a user asks for it and puts it out at the end of the day.
 #[derive(Parser)]
@@ -38,6 +41,8 @@ enum Command {
     /// Look after the tables
     #[command(subcommand)]
     Tables(TablesCommand),
+    /// Show what time will do to apps over the days to come, and what another configuration would change
+    Simulate(Box<simulate::Simulate>),
     /// Take over apps that another tool has deployed; without --apply, show what would be done
     Adopt(Adopt),
     #[command(flatten)]
@@ -95,6 +100,7 @@ fn main() -> ExitCode {
             Command::Dev(options) => dev(options).await,
             Command::Config(ConfigCommand::Check(given)) => check(&given),
             Command::Tables(TablesCommand::Create(given)) => tables(&given).await,
+            Command::Simulate(asked) => simulate::simulate(&asked).await,
             Command::Adopt(asked) => adopt(&asked).await,
             Command::Client(asked) => ask(asked).await,
         }

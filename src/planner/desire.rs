@@ -2,16 +2,18 @@
 //! for its slot, its deletion and its owner's leave allow. Level-based: a boundary that passed while nobody looked
 //! still counts.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::contest::{self, SUPERSEDED};
 use super::draft::{Draft, minute};
 use super::keep;
+use super::level::{self, Level, Remembered};
 use super::owner::{self, OWNER_INACTIVE};
-use super::times::{self, Ask, Coming, Times, is_a_nap};
+use super::times::{self, Ask, Times};
 use crate::model::memory::{Accepted, Stop};
 use crate::model::observed::Observed;
-use crate::model::policy::Deletions;
+use crate::model::policy::{Deletions, Policy};
 use crate::model::row::Desired;
 use crate::model::status::NextChange;
 
@@ -32,50 +34,40 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     let Some(accepted) = draft.memory.accepted.clone() else {
         return without_a_spec(draft);
     };
-    let times = times_of(draft, &accepted);
-    if planted!(StopUndone) && times.due.is_none() {
-        draft.memory.stop = None;
-    }
-    wake(draft, &times);
-    let stops = [
-        times.due.clone(),
-        contest::outbid(draft, &accepted),
-        owner::stop(draft),
-    ];
-    for stop in stops.into_iter().flatten() {
-        let lowest = draft
-            .memory
-            .stop
-            .as_ref()
-            .map_or(accepted.desired, |old| old.at_most.min(accepted.desired));
-        if stop.at_most < lowest {
-            draft.memory.stop = Some(stop);
-        }
-    }
-
-    let mut wish = Wish {
-        level: accepted.desired,
-        may_start: true,
-        rule: "Row",
-        because: format!("The row asks for {}.", accepted.desired),
-        next: None,
+    let others = [contest::outbid(draft, &accepted), owner::stop(draft)];
+    let zone = zone_of(&accepted);
+    let given = keep::given(draft, &accepted).map(|given| given.until);
+    let ask = ask_of(draft.policy, &accepted, zone.as_ref(), given);
+    let remembered = Remembered {
+        stop: &mut draft.memory.stop,
+        woken_at: &mut draft.memory.woken_at,
     };
-    if let Some(stop) = &draft.memory.stop
-        && stop.at_most < wish.level
-    {
-        wish.level = stop.at_most;
-        (wish.rule, wish.because) = explain(stop);
-    }
-    if let Some(held) = times.held
-        && held.at_most < wish.level
-    {
-        wish.level = held.at_most;
-        wish.rule = times::CLOSED;
-        wish.because = format!(
+    let Level {
+        at_most: level,
+        rule,
+        times,
+    } = level::at(
+        ask,
+        accepted.desired,
+        remembered,
+        others.into_iter().flatten(),
+        draft.now,
+    );
+    let because = match (&draft.memory.stop, times.held) {
+        (_, Some(held)) if rule == times::CLOSED => format!(
             "It was asked for while its schedule is closed, and starts at {}.",
             minute(held.until)
-        );
-    }
+        ),
+        (Some(stop), _) if rule != level::ROW => explain(stop),
+        _ => format!("The row asks for {}.", accepted.desired),
+    };
+    let mut wish = Wish {
+        level,
+        may_start: true,
+        rule,
+        because,
+        next: None,
+    };
     if let Some(inactive) = owner::inactive(draft).filter(|_| accepted.desired > Desired::Destroyed) {
         wish.level = Desired::Destroyed;
         wish.rule = OWNER_INACTIVE;
@@ -92,38 +84,31 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     wish
 }
 
-/// All that time has to do with in this app.
-fn times_of(draft: &Draft<'_>, accepted: &Accepted) -> Times {
-    let entry = draft.policy.catalogue.get(&accepted.blueprint.identity.app);
-    // A zone that has left the database since is as good as none.
+/// Its own zone. One that has left the database since is as good as none.
+pub(super) fn zone_of(accepted: &Accepted) -> Option<TimeZone> {
     let zone = accepted.time_zone.as_ref();
-    let zone = zone.and_then(|name| TimeZone::get(name).ok());
-    let stop = draft.memory.stop.as_ref();
-    let ask = Ask {
-        requested_at: accepted.request.at,
-        schedule: draft.policy.schedule_of(accepted),
-        zone: zone.as_ref(),
-        keep_until: accepted
-            .keep_until
-            .max(keep::given(draft, accepted).map(|given| given.until)),
-        expires_at: accepted.expires_at,
-        max_lifetime: entry.and_then(|entry| entry.max_lifetime),
-        woken_at: draft.memory.woken_at,
-        asleep_since: stop.filter(|stop| is_a_nap(stop)).map(|stop| stop.due),
-    };
-    Times::of(&ask, draft.now)
+    zone.and_then(|name| TimeZone::get(name).ok())
 }
 
-/// What its schedule has suspended, it also wakes. That is remembered, lest a clock that goes back puts the app to
-/// sleep again.
-fn wake(draft: &mut Draft<'_>, times: &Times) {
-    let Some(woken) = times.woken else { return };
-    match &draft.memory.stop {
-        Some(stop) if !is_a_nap(stop) => return,
-        Some(stop) if stop.due < woken => draft.memory.stop = None,
-        Some(_) | None => {}
+/// All that time has to do with in this app, save what is remembered of it. `given`: until when it is exempt, whatever its
+/// row says.
+pub(super) fn ask_of<'a>(
+    policy: &'a Policy,
+    accepted: &Accepted,
+    zone: Option<&'a TimeZone>,
+    given: Option<Timestamp>,
+) -> Ask<'a> {
+    let entry = policy.catalogue.get(&accepted.blueprint.identity.app);
+    Ask {
+        requested_at: accepted.request.at,
+        schedule: policy.schedule_of(accepted),
+        zone,
+        keep_until: accepted.keep_until.max(given),
+        expires_at: accepted.expires_at,
+        max_lifetime: entry.and_then(|entry| entry.max_lifetime),
+        woken_at: None,
+        asleep_since: None,
     }
-    draft.memory.woken_at = Some(woken);
 }
 
 /// What time changes next, if everything stays as it is until then.
@@ -132,24 +117,9 @@ fn next_change(draft: &Draft<'_>, accepted: &Accepted, wish: &Wish, times: &Time
     if !draft.view.paused.is_absent() {
         return None;
     }
-    let asleep = draft.memory.stop.as_ref().is_some_and(is_a_nap) && wish.level == Desired::Suspended;
     let starts = wish.may_start && accepted.desired == Desired::Running;
-    let opens = times.held.map(|held| Coming {
-        at: held.until,
-        rule: times::CLOSED,
-        level: Desired::Running,
-    });
-    let next = times
-        .coming
-        .iter()
-        .copied()
-        .chain(opens)
-        .filter(|coming| match coming.rule {
-            times::WAKE => starts && asleep,
-            times::CLOSED => starts && wish.rule == times::CLOSED,
-            _ => coming.level < wish.level,
-        })
-        .min_by_key(|coming| (coming.at, coming.level))?;
+    let stop = draft.memory.stop.as_ref();
+    let next = level::next(times, (wish.level, wish.rule), stop, starts)?;
     let action = match (next.rule, next.level) {
         (times::WAKE, _) => "Resume",
         (_, Desired::Running) => "Start",
@@ -189,7 +159,7 @@ fn without_a_spec(draft: &mut Draft<'_>) -> Wish {
         }
         Observed::Absent if there => {
             wish.level = Desired::Running;
-            wish.rule = "Row";
+            wish.rule = level::ROW;
             judge_deletion(draft, &mut wish);
         }
         Observed::Absent => wish.rule = "RowDeleted",
@@ -197,31 +167,18 @@ fn without_a_spec(draft: &mut Draft<'_>) -> Wish {
     wish
 }
 
-fn explain(stop: &Stop) -> (&'static str, String) {
+fn explain(stop: &Stop) -> String {
     let due = minute(stop.due);
-    match stop.rule.as_str() {
-        SUPERSEDED => (SUPERSEDED, contest::lost(stop)),
-        times::EXPIRES_AT => (times::EXPIRES_AT, format!("It expired at {due}.")),
-        times::MAX_LIFETIME => (
-            times::MAX_LIFETIME,
-            format!("Its longest lifetime ended at {due}."),
-        ),
-        times::NIGHTS_UNUSED => (
-            times::NIGHTS_UNUSED,
-            format!("By {due} nobody had asked for it in too many nights; a new request deploys it again."),
-        ),
-        OWNER_INACTIVE => (
-            OWNER_INACTIVE,
-            format!("Its owner was not active at {due}; a new request starts it again."),
-        ),
-        times::KEEP_UNTIL => (
-            times::KEEP_UNTIL,
-            format!("Its exemption ended at {due}; a new request starts it again."),
-        ),
-        _ => (
-            times::CURFEW,
-            format!("Its day ended at {due}; a new request starts it again."),
-        ),
+    match level::rule_of(stop) {
+        SUPERSEDED => contest::lost(stop),
+        times::EXPIRES_AT => format!("It expired at {due}."),
+        times::MAX_LIFETIME => format!("Its longest lifetime ended at {due}."),
+        times::NIGHTS_UNUSED => {
+            format!("By {due} nobody had asked for it in too many nights; a new request deploys it again.")
+        }
+        OWNER_INACTIVE => format!("Its owner was not active at {due}; a new request starts it again."),
+        times::KEEP_UNTIL => format!("Its exemption ended at {due}; a new request starts it again."),
+        _ => format!("Its day ended at {due}; a new request starts it again."),
     }
 }
 
@@ -249,7 +206,7 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
         return;
     }
     // A stop by time goes on whatever became of the row, for its own reason.
-    if wish.rule != "Row" {
+    if wish.rule != level::ROW {
         return;
     }
     match &draft.view.deletions {

@@ -235,4 +235,4 @@ pub(super) fn is_a_nap(stop: &Stop) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,7 +17,7 @@ macro_rules! with {
     };
 }
 
-const TABLE: [Rule; 14] = [
+const TABLE: [Rule; 15] = [
     // A macro, and with the feature of its name a list. Whoever plants a bug names only the macro.
     Rule {
         module: "planted",
@@ -108,6 +108,17 @@ const TABLE: [Rule; 14] = [
             "executor::Outcome",
             "planner::adopt",
             "recorder"
+        ),
+    },
+    // A verb of its own: it asks the planner about days to come, about what both tables told, and prints as the other
+    // verbs do.
+    Rule {
+        module: "simulate",
+        may: with!(
+            "client::paper",
+            "cloud::Rows",
+            "cloud::StateSnapshot",
+            "planner::forecast"
         ),
     },
     // The CLI is a client of the HTTP API and could live in another repository.

@@ -102,7 +102,7 @@ impl NewRows for DynamoDb {
     }
 }
 
-fn key(item: &Item) -> Option<AppId> {
+pub(super) fn key(item: &Item) -> Option<AppId> {
     match item.get("id") {
         Some(AttributeValue::S(id)) => AppId::from_key(id),
         Some(_) | None => None,

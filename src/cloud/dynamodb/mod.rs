@@ -3,13 +3,14 @@
 //!
 //! `item` knows how our values look as items, `desired` and `state` carry out the traits, `write` is the
 //! one way memory changes, with gate and claims (`actions` has the parts), `bids`, `keeps` and `leases` are
-//! about those alone, and `tables` creates what is missing.
+//! about those alone, `export` reads rows from a file, and `tables` creates what is missing.
 
 use crate::cloud::aws::Clients;
 
 mod actions;
 mod bids;
 mod desired;
+pub mod export;
 mod item;
 mod keeps;
 mod leases;

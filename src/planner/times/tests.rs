@@ -13,7 +13,7 @@ use crate::model::schedule::Cron;
 
 /// A time of the day on some days of the week, counted from Sunday, 0.
 #[derive(Clone, Debug)]
-struct Bell {
+pub(in crate::planner) struct Bell {
     minute: i64,
     hours: Vec<i64>,
     weekdays: Vec<i64>,
@@ -51,28 +51,28 @@ struct Minute {
 
 /// All that differs between schedules. Times are minutes, days are counted since 1970.
 #[derive(Clone, Debug)]
-struct Case {
-    zone: &'static str,
-    teardown: Bell,
-    wake: Option<Bell>,
-    closed_for: Option<i64>,
-    days_off: BTreeSet<i64>,
-    manual_start: ManualStart,
-    destroy_after: Option<u32>,
-    requested_at: i64,
+pub(in crate::planner) struct Case {
+    pub(in crate::planner) zone: &'static str,
+    pub(in crate::planner) teardown: Bell,
+    pub(in crate::planner) wake: Option<Bell>,
+    pub(in crate::planner) closed_for: Option<i64>,
+    pub(in crate::planner) days_off: BTreeSet<i64>,
+    pub(in crate::planner) manual_start: ManualStart,
+    pub(in crate::planner) destroy_after: Option<u32>,
+    pub(in crate::planner) requested_at: i64,
     /// After the request.
-    kept_for: Option<i64>,
-    now_after: i64,
+    pub(in crate::planner) kept_for: Option<i64>,
+    pub(in crate::planner) now_after: i64,
 }
 
 const DAY: i64 = 1440;
 
 impl Case {
-    fn zone(&self) -> TimeZone {
+    pub(in crate::planner) fn zone(&self) -> TimeZone {
         TimeZone::get(self.zone).expect("it is in the database")
     }
 
-    fn schedule(&self) -> Schedule {
+    pub(in crate::planner) fn schedule(&self) -> Schedule {
         Schedule {
             action: CurfewAction::Suspend,
             closed_for: self.closed_for.map(SignedDuration::from_mins),
@@ -84,11 +84,11 @@ impl Case {
         }
     }
 
-    fn now(&self) -> i64 {
+    pub(in crate::planner) fn now(&self) -> i64 {
         self.requested_at + self.now_after
     }
 
-    fn kept(&self) -> i64 {
+    pub(in crate::planner) fn kept(&self) -> i64 {
         self.kept_for.map_or(i64::MIN, |long| self.requested_at + long)
     }
 
@@ -170,11 +170,11 @@ fn levels(case: &Case, seen: &[Minute]) -> Vec<(i64, Desired)> {
     levels
 }
 
-fn time(minute: i64) -> Timestamp {
+pub(in crate::planner) fn time(minute: i64) -> Timestamp {
     Timestamp::from_second(minute * 60).expect("it is in our days")
 }
 
-fn minute(at: Timestamp) -> i64 {
+pub(in crate::planner) fn minute(at: Timestamp) -> i64 {
     assert_eq!(at.as_nanosecond().rem_euclid(60_000_000_000), 0, "{at}");
     at.as_second() / 60
 }
@@ -251,7 +251,7 @@ fn moment() -> impl Strategy<Value = (&'static str, i64)> {
         })
 }
 
-fn case() -> impl Strategy<Value = Case> {
+pub(in crate::planner) fn case() -> impl Strategy<Value = Case> {
     let modes = [
         ManualStart::UntilNextStop,
         ManualStart::Keep,
