@@ -27,3 +27,4 @@ mod support;
 mod tables;
 mod tasks;
 mod transaction;
+mod webhook;
