@@ -27,6 +27,7 @@ use crate::model::pause::Pauses;
 use crate::model::policy::{Admission, Deletions, OPERATION_ID_VARIABLE, Policy};
 use crate::model::row::Row;
 use crate::model::schedule::later;
+use crate::model::warned::Notice;
 use crate::planner::AppView;
 
 pub use batch::Glance;
@@ -54,6 +55,8 @@ pub struct Context {
     pub strays: Arc<ClaimHolders>,
     /// Whether it may be begun with, should it be an orphan that is due.
     pub reap: bool,
+    /// What became of telling of its next stop, if that is news.
+    pub notice: Option<Notice>,
     /// Whether a build may be started.
     pub admission: Admission,
     /// Randomness for the pass.
@@ -86,6 +89,7 @@ impl Inventory {
             mut traces,
             strays,
             reap,
+            notice,
             admission,
             entropy,
         } = context(row.present(), memory.present());
@@ -108,6 +112,7 @@ impl Inventory {
             traces,
             reap,
             rivals: BTreeMap::new(),
+            notice,
             keeps: Observed::Unknown,
             paused: pauses.as_ref().map_or(Observed::Unknown, |pauses| pauses.of(id)),
             deletions,

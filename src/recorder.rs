@@ -12,7 +12,7 @@ use crate::model::memory::Memory;
 use crate::model::name::{Entropy, OperationId};
 use crate::model::observed::Observed;
 use crate::model::schedule::later;
-use crate::planner::{Action, AppView, Plan};
+use crate::planner::{Action, AppView, Decision, Plan};
 
 /// Writes passes down.
 #[derive(Clone)]
@@ -82,7 +82,12 @@ impl Recorder {
         );
         // The last one there is is read by no adapter.
         memory.version = expected_version.saturating_add(1);
-        let events = event(view, before, &mut memory, plan.decision.rule, now, view.entropy);
+        let mut events = event(view, before, &mut memory, plan.decision.rule, now, view.entropy);
+        events.extend(
+            plan.warning
+                .as_ref()
+                .map(|warning| line(view, &memory, warning, now)),
+        );
         let (open_gate, take) = match &plan.action {
             Some(Action::Intend { operation, take, .. }) => (Some(operation.clone()), take.clone()),
             Some(Action::Adopt { take }) => (None, take.clone()),
@@ -156,6 +161,24 @@ fn settled_now(before: Option<&Memory>, after: &Memory) -> Option<OperationId> {
     let old = before?.in_flight()?;
     let new = after.operation.as_ref()?;
     (new.id == old.id && new.settled.is_some()).then(|| new.id.clone())
+}
+
+/// The line about a stop that is near.
+fn line(view: &AppView, memory: &Memory, warning: &Decision, now: Timestamp) -> Event {
+    let (at, ttl) = Event::keys(now, view.entropy.apart(2));
+    Event {
+        id: view.id.clone(),
+        at,
+        time: now,
+        rule: warning.rule.to_owned(),
+        reason: warning.reason.to_owned(),
+        message: warning.message.clone(),
+        phase: memory.status.phase.to_string(),
+        version: Some(memory.version),
+        life: memory.life.clone(),
+        requested_by: view.row.present().and_then(|row| row.requested_by.clone()),
+        ttl,
+    }
 }
 
 /// History gets a line when the rule or what it came to changes. The first one gives a record its life.

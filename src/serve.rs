@@ -12,16 +12,18 @@ use tokio::sync::{mpsc, watch};
 use crate::adopt::Edges;
 use crate::api::{self, Access, ApiState};
 use crate::clock::Clock;
-use crate::cloud::Cloud;
 use crate::cloud::aws::{CallObserver, Clients, Settings};
 use crate::cloud::codebuild::CodeBuild;
 use crate::cloud::dynamodb::{DynamoDb, Tables};
 use crate::cloud::ecs::Ecs;
 use crate::cloud::elb::Elb;
 use crate::cloud::probe::HttpProber;
+use crate::cloud::webhook::HttpWebhook;
+use crate::cloud::{Cloud, Webhook};
 use crate::config::{self, Config};
 use crate::controller::{Controller, Parts, triggers};
 use crate::metrics::Metrics;
+use crate::model::SignedDuration;
 use crate::model::name::Entropy;
 
 /// The two ports, bound before anything else starts, so that a port that is taken is found at once.
@@ -130,6 +132,7 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         intervals: config.intervals,
         workers: config.workers,
         leases: config.leases,
+        webhook: webhook(config)?,
         clock,
         metrics: metrics.clone(),
         seed: seed(),
@@ -176,6 +179,16 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         .context("the servers failed")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where warnings go, and for how long each is tried.
+fn webhook(config: &Config) -> anyhow::Result<Option<(Arc<dyn Webhook>, SignedDuration)>> {
+    let Some(config) = &config.webhook else {
+        return Ok(None);
+    };
+    let webhook = HttpWebhook::new(&config.url, config.secret.as_bytes(), config.timeout)
+        .context("cannot make the client that delivers warnings")?;
+    Ok(Some((Arc::new(webhook), config.give_up_after)))
 }
 
 fn access(config: &config::ApiConfig) -> Access {

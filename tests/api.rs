@@ -14,6 +14,8 @@ mod orphans;
 mod shutdown;
 #[path = "api/support.rs"]
 mod support;
+#[path = "api/watch.rs"]
+mod watch;
 
 use lamplighter::api::Access;
 use lamplighter::api::problem::Code;

@@ -11,6 +11,7 @@ use lamplighter::inventory::Stray;
 use lamplighter::model::memory::Leftover;
 use lamplighter::model::policy::Deletions;
 use lamplighter::model::row::Desired;
+use lamplighter::model::status::{Exemption, Source};
 use serde_json::json;
 use support::{NOW, OPERATOR, Served, VIEWER, id, row, time, tokens};
 
@@ -428,6 +429,57 @@ async fn pauses_are_set_listed_and_ended() {
     );
     let error = at(&served, &["pause", "--app", "nosuch"]).await.unwrap_err();
     assert!(error.to_string().contains("no-such-app"), "{error}");
+}
+
+#[tokio::test]
+async fn an_exemption_is_given_and_ended_and_shown() {
+    let served = served().await;
+    let refused = at(&served, &["apps", "keep", "a1", "--for", "12h"])
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("cannot-keep"), "{refused}");
+    served.fake.accept_a1();
+    let keep = [
+        "apps", "keep", "a1", "--for", "12h", "--reason", "a demo", "--by", "the desk",
+    ];
+    let printed = at(&served, &keep).await.unwrap();
+    assert_eq!(
+        printed,
+        "a1: Kept until 2026-11-20 22:00:00 UTC. Reason: a demo.\n"
+    );
+    let printed = at(
+        &served,
+        &[
+            "apps",
+            "keep",
+            "a1",
+            "--until",
+            "2026-11-20T23:00:00Z",
+            "-o",
+            "json",
+        ],
+    )
+    .await;
+    let kept: serde_json::Value = serde_json::from_str(&printed.unwrap()).unwrap();
+    assert_eq!(kept["exemption"]["until"], "2026-11-20T23:00:00Z");
+    // As the next pass would tell it; words of others cannot move the cursor.
+    {
+        let mut memories = served.fake.memories.lock().unwrap();
+        memories.get_mut(&id("a1")).unwrap().status.exemption = Some(Exemption {
+            until: "2026-11-20T23:00:00Z".parse().unwrap(),
+            source: Source::Api,
+            by: Some("the \u{1b}[2Jdesk".to_owned()),
+            reason: None,
+        });
+    }
+    let printed = at(&served, &["apps", "get", "a1"]).await.unwrap();
+    assert!(
+        printed.contains("until 2026-11-20T23:00:00Z, ") && printed.contains("through the API by the"),
+        "{printed}"
+    );
+    assert!(!printed.contains('\u{1b}'), "{printed}");
+    let printed = at(&served, &["apps", "unkeep", "a1"]).await.unwrap();
+    assert_eq!(printed, "a1: Nothing puts off the end of its day.\n");
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ mod schedules;
 mod summary;
 #[path = "config/syntax.rs"]
 mod syntax;
+#[path = "config/webhook.rs"]
+mod webhook;
 
 use lamplighter::config::{Config, Mistake, Mistakes, Place};
 

@@ -182,7 +182,7 @@ pub(super) fn id(path: IdInPath) -> Result<AppId, Refused> {
     })
 }
 
-fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
+pub(super) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refused> {
     let Query(query) = query.map_err(|error| Refused::new(Code::BadRequest, error.body_text()))?;
     Ok(query)
 }

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+mod news;
+
 pub use crate::model::pause::{Pause, Pauses};
 pub use crate::model::row::{Desired, Problem};
 pub use crate::model::status::{
     BuildStatus, ConditionKind, Exemption, NextChange, Phase, Source, Status, Truth,
 };
+pub use news::{Gone, Missed, Opened, StopSoon};
 
 use crate::controller::handle::{AppSummary, Fleet};
 use crate::model::history::Event;

@@ -1,7 +1,7 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds` and `pauses` answer, `admin` is for machines, `problem`
+//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds` and `pauses` answer, `watch` tells news, `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
 use std::sync::Arc;
@@ -28,8 +28,9 @@ mod orphans;
 mod pauses;
 pub mod problem;
 mod serve;
+mod watch;
 
-pub use crate::controller::handle::{AppSummary, Fleet, Handle, Readiness, Shards};
+pub use crate::controller::handle::{AppSummary, Feed, Fleet, Handle, News, Readiness, Shards};
 pub use access::Access;
 pub use serve::serve;
 
@@ -65,6 +66,7 @@ pub fn public(state: ApiState) -> Router {
                 put(pauses::pause_app).delete(pauses::resume_app),
             )
             .route("/api/v1/apps/{id}/keep", post(keeps::keep).delete(keeps::end))
+            .route("/api/v1/watch", get(watch::watch))
             .route("/api/v1/orphans", get(orphans::list))
             .route("/api/v1/holds", get(holds::show))
             .route(

@@ -45,6 +45,8 @@ pub enum Code {
     Internal,
     /// AWS refused what we asked of it.
     AwsRefused,
+    /// As many watch as may.
+    TooManyWatchers,
     /// No sweep has been complete yet.
     NotSwept,
     /// AWS cannot be reached or asks us to slow down.
@@ -53,7 +55,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Code; 19] = [
+    pub const ALL: [Code; 20] = [
         Code::BadRequest,
         Code::BadJson,
         Code::Unauthorized,
@@ -71,6 +73,7 @@ impl Code {
         Code::InvalidRow,
         Code::Internal,
         Code::AwsRefused,
+        Code::TooManyWatchers,
         Code::NotSwept,
         Code::AwsUnavailable,
     ];
@@ -104,6 +107,7 @@ impl Code {
             ),
             Code::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "The daemon failed"),
             Code::AwsRefused => ("aws-refused", S::BAD_GATEWAY, "AWS refused"),
+            Code::TooManyWatchers => ("too-many-watchers", S::SERVICE_UNAVAILABLE, "Too many watch"),
             Code::NotSwept => ("not-swept", S::SERVICE_UNAVAILABLE, "The fleet is not known yet"),
             Code::AwsUnavailable => ("aws-unavailable", S::SERVICE_UNAVAILABLE, "AWS cannot be reached"),
         }
@@ -185,7 +189,7 @@ impl IntoResponse for Refused {
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Code::NotSwept | Code::AwsUnavailable => {
+            Code::TooManyWatchers | Code::NotSwept | Code::AwsUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             // The rest of a body that was not read in time or in full is not worth waiting for.

@@ -37,10 +37,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let own = (public_port.local_addr()?, admin_port.local_addr()?);
     let (stop, stopped) = watch::channel(());
+    let feed = state.handle.feed();
     let public = port(public_port, own.0, public(state.clone()), stopped.clone(), grace);
     let admin = port(admin_port, own.1, admin(state), stopped, grace);
     let stopping = async move {
         shutdown.await;
+        // Those who watch would be in hand for ever; they are told that this is the end.
+        feed.close();
         drop(stop);
     };
     tokio::join!(public, admin, stopping);

@@ -36,6 +36,7 @@ mod pages;
 pub mod probe;
 mod takeover;
 mod text;
+pub mod webhook;
 
 /// The desired table: what the portal wants.
 #[async_trait]
@@ -269,6 +270,33 @@ pub trait Routes: Send + Sync {
 pub trait Prober: Send + Sync {
     /// Asks the health URL, with a limit on time and size.
     async fn probe(&self, url: &str) -> Observed<Probe>;
+}
+
+/// Somebody who is told of stops beforehand.
+#[async_trait]
+pub trait Webhook: Send + Sync {
+    /// Sends a message once, signed as of `at`. Bounded in time. The receiver may have it although it failed.
+    async fn send(&self, message: &Message, at: Timestamp) -> Sent;
+}
+
+/// A message to a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The same for the same message, however often it is sent.
+    pub id: String,
+    /// JSON.
+    pub body: String,
+}
+
+/// What came of sending a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The receiver has it.
+    Accepted,
+    /// The receiver wants no such messages.
+    Refused,
+    /// Neither; with the reason.
+    Failed(String),
 }
 
 /// Every edge the controller uses, together.

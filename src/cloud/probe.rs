@@ -41,7 +41,7 @@ pub struct HttpProber {
 impl HttpProber {
     /// A prober. Fails when the system has no certificates it trusts.
     pub fn new() -> io::Result<Self> {
-        let mut http = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        let mut http = HttpConnector::new_with_resolver(Resolver::new());
         http.enforce_http(false);
         let https = HttpsConnectorBuilder::new()
             .with_native_roots()?
@@ -95,14 +95,20 @@ impl Prober for HttpProber {
 }
 
 /// The innermost cause says what happened; the outer ones say that something did.
-fn cause(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn cause(error: &(dyn StdError + 'static)) -> String {
     aws::chain(error)
 }
 
 /// Asks the system for addresses, but for `localhost` and names below it, which are this machine by
 /// definition (RFC 6761, section 6.3) although many systems do not resolve them.
 #[derive(Clone, Debug)]
-struct Resolver(GaiResolver);
+pub(super) struct Resolver(GaiResolver);
+
+impl Resolver {
+    pub(super) fn new() -> Self {
+        Self(GaiResolver::new())
+    }
+}
 
 type Addresses = std::vec::IntoIter<SocketAddr>;
 

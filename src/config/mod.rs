@@ -23,6 +23,7 @@ mod types;
 mod users;
 mod values;
 mod variable;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,6 +39,7 @@ pub use types::{
     AdmissionLimits, ApiConfig, AwsSettings, Config, Intervals, LeaseSettings, LogConfig, LogFormat, Role,
     Tables, Token, TokenHash,
 };
+pub use webhook::{Webhook, WebhookSecret};
 
 /// Reads the file at `path`. Flags win over the environment, which wins over the file.
 pub fn load(path: &Path, overrides: &Overrides, env: &BTreeMap<String, String>) -> Result<Config, Mistakes> {

@@ -13,7 +13,7 @@ use super::rule::{Wrong, nearest};
 use super::section::Section;
 use super::source::Source;
 use super::types::Config;
-use super::{Place, adopt, catalogue, policy, schedules, settings, users};
+use super::{Place, adopt, catalogue, policy, schedules, settings, users, webhook};
 use crate::model::policy::Policy;
 
 /// Reads `text`, which `file` holds.
@@ -54,6 +54,7 @@ fn all(mut root: Section<'_>) -> Config {
     let (schedules, names) = schedules::schedules(root);
     let catalogue = catalogue::apps(root, &names, &build_env);
     let users = users::users(root);
+    let webhook = webhook::webhook(root);
     let adopt = adopt::rule(root, &adopt::names(&catalogue, root));
     root.finish();
     Config {
@@ -67,6 +68,7 @@ fn all(mut root: Section<'_>) -> Config {
             keep_max: rules.keep_max,
             keep_per_week: rules.keep_per_week,
             keep_zone: rules.keep_zone,
+            webhook: webhook.is_some(),
             timing: rules.timing,
             max_attempts: rules.max_attempts,
             force_delete_after: rules.force_delete_after,
@@ -81,6 +83,7 @@ fn all(mut root: Section<'_>) -> Config {
         workers: daemon.workers,
         leases: Some(daemon.leases),
         api,
+        webhook,
         shutdown_grace: daemon.shutdown_grace,
         log,
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::webhook::Webhook;
 use crate::model::adopt::Rule;
 use crate::model::policy::Policy;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub leases: Option<LeaseSettings>,
     /// Where we listen, and to whom.
     pub api: ApiConfig,
+    /// Where warnings of stops go.
+    pub webhook: Option<Webhook>,
     /// How long work in hand may take after SIGTERM.
     pub shutdown_grace: Duration,
     /// What is logged.

@@ -102,6 +102,30 @@ pub(super) fn endpoint() -> Rule<String> {
     })
 }
 
+/// Where to send what is signed: https, or http on this machine.
+pub(super) fn webhook() -> Rule<String> {
+    Rule::new("an https URL, or an http URL of this machine", |text| {
+        web(text, "https://portal.example.com/hooks")?;
+        let uri: http::Uri = text
+            .parse()
+            .map_err(|_| Wrong::new("is not a URL", "write it as \"https://portal.example.com/hooks\""))?;
+        let host = uri.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let here = bare.eq_ignore_ascii_case("localhost")
+            || bare
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.to_canonical().is_loopback());
+        if uri.scheme_str() == Some("https") || here {
+            Ok(text.to_owned())
+        } else {
+            Err(Wrong::new(
+                "sends warnings over the network unencrypted",
+                "use https",
+            ))
+        }
+    })
+}
+
 /// An address to listen on. Port 0, a free one, is for tests, so only on loopback.
 pub(super) fn address() -> Rule<SocketAddr> {
     Rule::new("an IP address and a port", |text| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use super::feed::{FEED_KEPT, Feed, Heard, News, WATCHERS_MAX, Watcher};
 use crate::inventory::Stray;
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
@@ -19,6 +20,8 @@ pub trait Handle: Send + Sync {
     fn hint(&self, id: &AppId);
     /// The fleet as the controller last saw it.
     fn fleet(&self) -> Arc<Fleet>;
+    /// What becomes known, for those who watch.
+    fn feed(&self) -> Arc<Feed>;
     /// Whether this process does its work.
     fn readiness(&self) -> Readiness;
     /// The time, from the controller's clock.

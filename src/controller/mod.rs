@@ -6,8 +6,10 @@
 
 mod admission;
 mod deletions;
+mod feed;
 pub mod handle;
 mod lease;
+mod notices;
 mod observe;
 mod orphans;
 mod pass;
@@ -28,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Webhook};
 use crate::config::{AdmissionLimits, Intervals, LeaseSettings};
 use crate::executor::Executor;
 use crate::inventory::{Context, Inventory, tag_look};
@@ -44,7 +46,9 @@ use crate::model::row::Row;
 use crate::model::status::Phase;
 use crate::recorder::Recorder;
 use admission::Admission;
+use feed::Feed;
 use handle::{Fleet, Handle, Readiness};
+use notices::Notices;
 use queue::{Priority, Queue};
 use shards::Keeper;
 use state::State;
@@ -64,6 +68,8 @@ pub struct Parts {
     pub workers: usize,
     /// How replicas share the apps. `None`: this one acts on all of them, whoever else does.
     pub leases: Option<LeaseSettings>,
+    /// Where warnings go, and for how long each is tried. `None`: only into history and to who watches.
+    pub webhook: Option<(Arc<dyn Webhook>, SignedDuration)>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Where it counts.
@@ -83,6 +89,8 @@ pub struct Controller {
     admission: Mutex<Admission>,
     state: Mutex<State>,
     keeper: Option<Keeper>,
+    feed: Arc<Feed>,
+    notices: Option<Notices>,
     randomness: Mutex<ChaCha8Rng>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
@@ -111,10 +119,12 @@ impl Controller {
             intervals,
             workers,
             leases,
+            webhook,
             clock,
             metrics,
             seed,
         } = parts;
+        let feed = Feed::new(&seed);
         let mut randomness = ChaCha8Rng::from_seed(seed);
         let mut admission = Admission::new(admission);
         let keeper = leases.map(|settings| {
@@ -133,7 +143,9 @@ impl Controller {
             queue: Queue::new(PASS_RETRY, metrics.queue.clone()),
             admission: Mutex::new(admission),
             keeper,
+            notices: webhook.map(|(webhook, give_up_after)| Notices::new(webhook, give_up_after)),
             state: Mutex::default(),
+            feed,
             randomness: Mutex::new(randomness),
             started: Instant::now(),
             cloud,
@@ -156,12 +168,16 @@ impl Controller {
         let mut observer = JoinSet::new();
         let controller = Arc::clone(self);
         observer.spawn(async move { controller.observe(ticks).await });
+        let mut messenger = JoinSet::new();
+        let controller = Arc::clone(self);
+        messenger.spawn(async move { controller.deliver().await });
         let mut keeper = JoinSet::new();
         let controller = Arc::clone(self);
         keeper.spawn(async move { controller.keep_leases().await });
         // An error means that the sender is gone, and with it whoever could ask us to go on.
         let _ = shutdown.wait_for(|stop| *stop).await;
         observer.abort_all();
+        messenger.abort_all();
         self.queue.shut_down();
         while workers.join_next().await.is_some() {}
         // Only now, so that the next holder finds everything written down.
@@ -240,6 +256,7 @@ impl Controller {
             traces,
             strays,
             reap,
+            notice: self.notices.as_ref().and_then(|notices| notices.of(id)),
             admission: Answer::Unasked,
             entropy: self.entropy(),
         }
@@ -294,6 +311,10 @@ impl Handle for Controller {
 
     fn fleet(&self) -> Arc<Fleet> {
         Arc::new(self.state().fleet.clone())
+    }
+
+    fn feed(&self) -> Arc<Feed> {
+        Arc::clone(&self.feed)
     }
 
     fn readiness(&self) -> Readiness {

@@ -207,6 +207,7 @@ impl Controller {
                 let row = rows.get(id).cloned();
                 lost |= state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
             }
+            state.feed.get_or_insert_with(|| Arc::clone(&self.feed));
             // Who stands by lists nothing and acts on nothing: its judgement is shown, and may be approved.
             state.judgement = if state.strays_known || held.is_nothing() {
                 let rows_read_at = sweep.rows_read_at;
@@ -238,6 +239,11 @@ impl Controller {
         for (key, reason) in &sweep.state.unreadable {
             tracing::error!(item = ?key, reason, "an item of the state table cannot be read; its app waits");
         }
+        self.wake_who_wants(sweep, &held);
+    }
+
+    /// Wakes every app that wants something, by what the sweep's batches show of it.
+    fn wake_who_wants(&self, sweep: &Sweep, held: &Held) {
         let now = self.clock.now();
         let mut ids = sweep.ids();
         ids.extend(self.state().strays.apps.keys().cloned());
@@ -262,6 +268,9 @@ impl Controller {
                 self.queue.add(&id, priority(&plan).max(Priority::Resync));
             } else {
                 self.requeue(&id, plan.requeue, priority(&plan), now);
+                if view.paused.is_absent() {
+                    self.take_up_delivery(&id);
+                }
             }
         }
     }

@@ -204,6 +204,11 @@ impl Controller {
         if recorded.changed {
             self.tell(view, plan, &recorded.memory, now);
         }
+        if let Some(notices) = self.notices.as_ref().filter(|_| !view.memory.is_unknown()) {
+            // Nothing is told beforehand while it is held back.
+            let wanted = memory.filter(|_| view.paused.is_absent());
+            notices.see_to(id, view.row.present(), wanted);
+        }
         if let Outcome::Failed(error) = outcome {
             tracing::warn!(app = %id.as_str().escape_debug(), error = error.chain(), "the call did not succeed");
             self.queue.add_rate_limited(id, priority, self.entropy());
@@ -295,6 +300,10 @@ impl Controller {
                 "{}",
                 plan.decision.message,
             );
+        }
+        if let Some(warning) = &plan.warning {
+            tracing::info!(app = %view.id.as_str().escape_debug(), rule = warning.rule, "{}", warning.message);
+            self.metrics.warnings.warned();
         }
         if let Some(Action::Intend { kind, .. }) = &plan.action {
             self.metrics.builds.started(*kind);

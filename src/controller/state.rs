@@ -1,23 +1,29 @@
 //! What the controller keeps in memory between passes. All of it can be lost: the tables and AWS have it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::deletions::Judgement;
+use super::feed::{Feed, News};
 use super::handle::{AppSummary, Fleet};
 use crate::inventory::{BuildIndex, Glance, Strays, TagIndex};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, ClusterName, ProjectName};
 use crate::model::row::Row;
+use crate::model::status::Status;
+use crate::model::warned::Warned;
 
 /// What the controller keeps in memory.
 #[derive(Default)]
 pub(super) struct State {
     /// The fleet as last seen.
     pub(super) fleet: Fleet,
+    /// Who is told what becomes known, from when the first sweep is taken in: what that finds is no news.
+    pub(super) feed: Option<Arc<Feed>>,
     /// When passes noted what they saw: newer than any reading that began before.
     noted: BTreeMap<AppId, Instant>,
     /// The last sweep's judgement of rows that are gone.
@@ -170,18 +176,53 @@ impl State {
         };
         if row.is_none() && memory.is_none() {
             self.vouched.remove(id);
-            self.fleet.apps.remove(id);
+            if self.fleet.apps.remove(id).is_some() {
+                self.tell(News::Gone(id.clone()));
+            }
         } else {
-            self.fleet.apps.insert(
-                id.clone(),
-                AppSummary {
-                    id: id.clone(),
-                    row,
-                    memory,
-                },
-            );
+            let now = AppSummary {
+                id: id.clone(),
+                row,
+                memory,
+            };
+            for news in news(self.fleet.apps.get(id), &now) {
+                self.tell(news);
+            }
+            self.fleet.apps.insert(id.clone(), now);
         }
     }
+
+    fn tell(&self, news: News) {
+        if let Some(feed) = &self.feed {
+            feed.publish(news);
+        }
+    }
+}
+
+/// What is new about an app: what a status says, and a stop that is told beforehand.
+fn news(before: Option<&AppSummary>, now: &AppSummary) -> Vec<News> {
+    fn shown(app: &AppSummary) -> (bool, Option<&Status>) {
+        (
+            app.row.is_some(),
+            app.memory.as_ref().map(|memory| &memory.status),
+        )
+    }
+    let mut found = Vec::new();
+    if before.map(shown) != Some(shown(now)) {
+        found.push(News::Changed(Box::new(now.clone())));
+    }
+    let old = before.and_then(|app| app.memory.as_ref());
+    let new = now.memory.as_ref().and_then(|memory| memory.warned.as_ref());
+    let same = |warned: &Warned| warned.deadline;
+    if let (Some(old), Some(warned)) = (old, new)
+        && old.warned.as_ref().map(same) != Some(warned.deadline)
+    {
+        found.push(News::StopSoon {
+            app: Box::new(now.clone()),
+            warned: warned.clone(),
+        });
+    }
+    found
 }
 
 #[cfg(test)]

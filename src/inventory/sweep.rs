@@ -292,6 +292,7 @@ impl Sweep {
             probe: self.observed.probes.get(id).cloned().unwrap_or_default(),
             stopped_task: Observed::Unknown,
             tagged: context.tagged,
+            notice: context.notice,
             keeps: self.keeps(row.as_ref(), memory),
             paused: self.state.pauses.of(id),
             deletions: context.deletions,

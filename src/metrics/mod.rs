@@ -14,6 +14,7 @@ mod lease;
 mod queue;
 mod reconcile;
 mod sweep;
+mod warnings;
 
 pub use aws::{AwsMetrics, KNOWN_CALLS, KNOWN_OUTCOMES};
 pub use builds::{BuildMetrics, BuildOutcome};
@@ -22,6 +23,7 @@ pub use lease::{LeaseMetrics, Renewal, Transition};
 pub use queue::{QueueMetrics, Working};
 pub use reconcile::{ReconcileMetrics, ReconcileResult};
 pub use sweep::{SweepMetrics, SweepResult};
+pub use warnings::{DeliveryOutcome, WarningMetrics};
 
 /// What every name of ours starts with.
 pub const PREFIX: &str = "lamplighter";
@@ -44,6 +46,8 @@ pub struct Metrics {
     pub fleet: FleetMetrics,
     /// The shards that this process holds.
     pub leases: LeaseMetrics,
+    /// Warnings of stops.
+    pub warnings: WarningMetrics,
 }
 
 impl Metrics {
@@ -59,6 +63,7 @@ impl Metrics {
             sweeps: SweepMetrics::new(&register),
             fleet: FleetMetrics::new(&register),
             leases: LeaseMetrics::new(&register),
+            warnings: WarningMetrics::new(&register),
             registry: registry.clone(),
         };
         register

@@ -15,6 +15,7 @@ use super::name::{AppId, BuildId, OperationId};
 use super::observed::{BuildFailure, StoppedTask};
 use super::row::{Desired, Problem};
 use super::status::Status;
+use super::warned::Warned;
 
 /// The record of one app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,9 @@ pub struct Memory {
     /// When its schedule last let it run since the latest request: opened to it, or woke it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub woken_at: Option<Timestamp>,
+    /// The stop that was last told beforehand, so that nobody tells it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warned: Option<Warned>,
     /// Since when the app has been Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_since: Option<Timestamp>,
@@ -378,6 +382,7 @@ impl Memory {
             route_lost_since: None,
             stop: None,
             woken_at: None,
+            warned: None,
             ready_since: None,
             unready_since: None,
             stopped_task: None,

@@ -21,5 +21,6 @@ pub mod policy;
 pub mod row;
 pub mod schedule;
 pub mod status;
+pub mod warned;
 
 pub use jiff::{SignedDuration, Timestamp};

@@ -223,10 +223,10 @@ impl Entropy {
         ChaCha8Rng::from_seed(seed)
     }
 
-    /// Other randomness of the same pass, for what must not share a name with what else the pass makes.
+    /// Other randomness of the same pass, for the `nth` thing that must not share a name with what else the pass makes.
     #[must_use]
-    pub fn apart(self) -> Self {
-        Self(self.0.map(|byte| !byte))
+    pub fn apart(self, nth: u8) -> Self {
+        Self(self.0.map(|byte| byte ^ nth))
     }
 
     /// A number in `0..1`, for jitter.

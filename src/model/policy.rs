@@ -31,6 +31,8 @@ pub struct Policy {
     pub keep_per_week: Option<SignedDuration>,
     /// The zone whose Mondays begin such a week.
     pub keep_zone: TimeZone,
+    /// Whether warnings of stops go to a webhook.
+    pub webhook: bool,
     /// Delays and patience.
     pub timing: Timing,
     /// After how many failed deployments in a row an app stalls.

@@ -334,6 +334,7 @@ impl Judge<'_> {
             reap: false,
             // Remembering what is there starts and stops nothing, so it may be done while all is held.
             paused: Observed::Absent,
+            notice: None,
             keeps: Observed::Absent,
             deletions: Deletions::Unjudged,
             approvals: Observed::Unknown,

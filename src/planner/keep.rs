@@ -101,7 +101,7 @@ pub(super) fn note(draft: &mut Draft<'_>, step: Step) -> Step {
     let by = row.and_then(|row| row.requested_by.clone());
     let over = ledger.version;
     let ledger = ledger.to_store(&Bounds::of(draft.policy), draft.now);
-    let told = (draft.now, draft.view.entropy.apart());
+    let told = (draft.now, draft.view.entropy.apart(1));
     let line = keep::line(&draft.view.id, until, message, by, step.phase, told);
     Step {
         action: Some(Action::Keep {

@@ -27,6 +27,7 @@ mod teardown;
 mod tell;
 mod times;
 mod ungated;
+mod warn;
 
 use jiff::Timestamp;
 
@@ -109,6 +110,7 @@ fn wait_for_a_look(view: &AppView) -> Plan {
             reason: "WaitingForObservation",
             message: "The tables could not be read; nothing is decided until they can be.".to_owned(),
         },
+        warning: None,
         requeue: Requeue::Progress,
     }
 }

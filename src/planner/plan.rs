@@ -15,6 +15,7 @@ use crate::model::observed::{Service, StoppedTask, TagLook, TargetGroup, Traces}
 use crate::model::pause::Paused;
 use crate::model::policy::{Admission, Deletions};
 use crate::model::row::Row;
+use crate::model::warned::Notice;
 
 /// Everything known of one app at one time.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct AppView {
     pub traces: Observed<Traces>,
     /// Whether it may be begun with, should it be an orphan that is due.
     pub reap: bool,
+    /// What became of telling of its next stop, if that is news.
+    pub notice: Option<Notice>,
     /// The exemptions of its owner; absent: there are none.
     pub keeps: Observed<Ledger>,
     /// The pause that concerns it; absent: none does.
@@ -80,6 +83,8 @@ pub struct Plan {
     pub forget: bool,
     /// The rule that decided and what it came to.
     pub decision: Decision,
+    /// A stop that is to be told beforehand, if there is one that was not told yet.
+    pub warning: Option<Decision>,
     /// When to look again.
     pub requeue: Requeue,
 }

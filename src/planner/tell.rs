@@ -6,6 +6,7 @@ use super::intake::Intake;
 use super::keep;
 use super::pause;
 use super::plan::{Decision, Plan, Requeue};
+use super::warn;
 use crate::model::observed::Observed;
 use crate::model::row::Desired;
 use crate::model::status::{BuildStatus, ConditionKind, NextChange, Phase, Truth};
@@ -18,6 +19,7 @@ pub(super) fn finish(mut draft: Draft<'_>, mut step: Step, wish: &Wish, intake: 
     if in_suspense && !step.message.contains(&wish.because) {
         step.message = format!("{} {}", step.message, wish.because);
     }
+    let warning = warn::warn(&mut draft, wish);
     let decision = Decision {
         rule,
         reason: step.reason,
@@ -34,12 +36,18 @@ pub(super) fn finish(mut draft: Draft<'_>, mut step: Step, wish: &Wish, intake: 
         (Requeue::At(at), Some(next)) => Requeue::At(at.min(next.at)),
         (requeue, _) => requeue,
     };
+    let requeue = match (requeue, warning.look_at) {
+        (Requeue::Sweep, Some(at)) => Requeue::At(at),
+        (Requeue::At(next), Some(at)) => Requeue::At(next.min(at)),
+        (requeue, _) => requeue,
+    };
     Plan {
         action: step.action,
         memory: draft.memory,
         release: draft.release,
         forget: draft.forget,
         decision,
+        warning: warning.told,
         requeue,
     }
 }

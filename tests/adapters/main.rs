@@ -28,3 +28,4 @@ mod tables;
 mod takeover;
 mod tasks;
 mod transaction;
+mod webhook;

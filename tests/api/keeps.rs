@@ -19,22 +19,7 @@ const VIEWER: &str = "Authorization: Bearer viewer-token";
 /// `a1` as it is once it was accepted: its day ends at 18:00 UTC, and its owner has ten hours a week.
 fn fake() -> Arc<Fake> {
     let fake = Fake::with_apps();
-    let accepted = json!({
-        "request": {"fingerprint": "f", "at": "2026-11-20T09:00:00Z"},
-        "desired": "Running",
-        "schedule": "office",
-        "blueprint": {
-            "identity": {
-                "user": "ann", "app": "shop", "hostName": "a.example.com", "resourceName": "a-12345678",
-                "slot": "slot#ann",
-            },
-            "specHash": "x", "deployProject": "p", "destroyProject": "p", "cluster": "c", "tasks": 1,
-            "url": "https://a.example.com", "healthUrl": "https://a.example.com/", "actionVariable": "ACTION",
-            "environment": {}, "buildTimeoutMinutes": 30, "queueTimeoutMinutes": 30,
-        },
-    });
-    let accepted = serde_json::from_value(accepted).unwrap();
-    fake.memories.lock().unwrap().get_mut(&id("a1")).unwrap().accepted = Some(accepted);
+    fake.accept_a1();
     fake
 }
 

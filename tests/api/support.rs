@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::api::access::{Role, Token};
-use lamplighter::api::{Access, ApiState, AppSummary, Fleet, Handle, Readiness, Shards, serve};
+use lamplighter::api::{Access, ApiState, AppSummary, Feed, Fleet, Handle, Readiness, Shards, serve};
 use lamplighter::cloud::{self, DesiredStore, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
 use lamplighter::metrics::Metrics;
 use lamplighter::model::claim::{Bid, Claim, ClaimKey};
@@ -46,6 +46,7 @@ pub(crate) struct Fake {
     pub(crate) keeps: Mutex<BTreeMap<User, Ledger>>,
     /// What somebody else writes between the next read of exemptions and the write that follows.
     pub(crate) in_between: Mutex<Option<(User, Ledger)>>,
+    pub(crate) feed: OnceLock<Arc<Feed>>,
     pub(crate) hints: Mutex<Vec<String>>,
     pub(crate) fleet: Mutex<Fleet>,
     pub(crate) readiness: Mutex<Readiness>,
@@ -142,6 +143,26 @@ impl Fake {
         }
         fake.sweep();
         Arc::new(fake)
+    }
+
+    /// `a1` as it is once it was accepted: its day ends at 18:00 UTC.
+    pub(crate) fn accept_a1(&self) {
+        let accepted = serde_json::json!({
+            "request": {"fingerprint": "f", "at": "2026-11-20T09:00:00Z"},
+            "desired": "Running",
+            "schedule": "office",
+            "blueprint": {
+                "identity": {
+                    "user": "ann", "app": "shop", "hostName": "a.example.com", "resourceName": "a-12345678",
+                    "slot": "slot#ann",
+                },
+                "specHash": "x", "deployProject": "p", "destroyProject": "p", "cluster": "c", "tasks": 1,
+                "url": "https://a.example.com", "healthUrl": "https://a.example.com/", "actionVariable": "ACTION",
+                "environment": {}, "buildTimeoutMinutes": 30, "queueTimeoutMinutes": 30,
+            },
+        });
+        let accepted = serde_json::from_value(accepted).unwrap();
+        self.memories.lock().unwrap().get_mut(&id("a1")).unwrap().accepted = Some(accepted);
     }
 
     /// Takes the snapshot that a sweep takes.
@@ -313,6 +334,9 @@ impl Handle for Fake {
     }
     fn now(&self) -> Timestamp {
         time(NOW) + *lock(&self.later)
+    }
+    fn feed(&self) -> Arc<Feed> {
+        Arc::clone(self.feed.get_or_init(|| Feed::new(b"a test")))
     }
     fn beats(&self) -> bool {
         !*lock(&self.stands_still)

@@ -59,7 +59,7 @@ fn unknown_keys_say_what_was_meant_or_where_they_belong() {
         (
             "colour = 1",
             "1:1 colour: is not a key that is known here = use one of the tables admission, adopt, api, apps, aws, build_env, \
-             daemon, intervals, log, orphans, policy, schedules, tables, users",
+             daemon, intervals, log, orphans, policy, schedules, tables, users, webhook",
         ),
         (
             "policy.deploy_retry.factor = 2",

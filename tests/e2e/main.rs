@@ -34,3 +34,4 @@ mod pause;
 mod planted;
 mod replicas;
 mod rows;
+mod warn;

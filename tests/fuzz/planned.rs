@@ -232,6 +232,7 @@ impl Sight {
                 }),
             },
             claims: self.claims(&row, now),
+            notice: None,
             keeps: self.keeps(id, now),
             paused: match self.paused {
                 0 => Observed::Unknown,

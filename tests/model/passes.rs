@@ -243,6 +243,7 @@ impl Passes {
             traces: Observed::Present(Traces::default()),
             strays: Arc::default(),
             reap: false,
+            notice: None,
             admission: Admission::Granted,
             entropy: shape::entropy(look.next),
         };

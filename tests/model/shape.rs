@@ -213,6 +213,7 @@ fn policy() -> Policy {
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: far,
+        webhook: false,
         keep_per_week: None,
         keep_zone: jiff::tz::TimeZone::UTC,
         timing: Timing {

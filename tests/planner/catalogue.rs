@@ -96,6 +96,7 @@ pub(crate) fn policy() -> Policy {
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: SignedDuration::from_hours(72),
+        webhook: false,
         keep_per_week: None,
         keep_zone: jiff::tz::TimeZone::UTC,
         timing: Timing::DEFAULT,

@@ -17,4 +17,5 @@ mod recovery;
 mod tale;
 mod tales;
 mod walks;
+mod warnings;
 mod world;

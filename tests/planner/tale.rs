@@ -363,6 +363,9 @@ impl Tale {
         if let Some(action) = &plan.action {
             let _ = writeln!(text, "      does   {}", does(action));
         }
+        if let Some(warning) = &plan.warning {
+            let _ = writeln!(text, "      warns  {}: {}", warning.rule, warning.message);
+        }
         if fault != Fault::None {
             let _ = writeln!(text, "      fault  {fault:?}");
         }

@@ -18,6 +18,7 @@ use lamplighter::model::observed::{
 use lamplighter::model::pause::{Pause, Paused};
 use lamplighter::model::policy::{Admission, Deletions, OPERATION_ID_VARIABLE, Policy, TOKEN_LIFE};
 use lamplighter::model::row::{RawValue, Row};
+use lamplighter::model::warned::Notice;
 use lamplighter::planner::{self, Action, AppView, Decision, Plan, Requeue};
 
 use crate::catalogue::policy;
@@ -198,6 +199,8 @@ pub(crate) struct World {
     pub(crate) hold: bool,
     /// Whether an orphan may be begun with.
     pub(crate) reap: bool,
+    /// What became of telling of its stop.
+    pub(crate) notice: Option<Notice>,
     /// The exemptions of its owner.
     pub(crate) keeps: Observed<Ledger>,
     /// What history was told of exemptions.
@@ -238,6 +241,7 @@ impl World {
             deletions: Deletions::Unjudged,
             hold: false,
             reap: true,
+            notice: None,
             keeps: Observed::Absent,
             lines: Vec::new(),
             paused: None,
@@ -540,6 +544,7 @@ impl World {
             traces: Observed::Present(self.traces()),
             reap: self.reap,
             rivals: self.shown_rivals(),
+            notice: self.notice,
             keeps: self.keeps.clone(),
             paused: self.shown_pause(),
             deletions: self.deletions.clone(),

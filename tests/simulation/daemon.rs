@@ -62,6 +62,7 @@ impl Daemon {
             intervals: config.intervals,
             workers: config.workers,
             leases: config.leases,
+            webhook: None,
             clock: Arc::new(wall),
             metrics: metrics.clone(),
             seed: dice.bytes(),
