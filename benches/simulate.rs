@@ -64,7 +64,7 @@ fn apps(many: usize, from: Timestamp) -> Apps {
         if n % 10 == 0 {
             set("timeZone", zones[n / 10 % zones.len()]);
         }
-        let id = AppId::from_key(&format!("app-{n}")).unwrap();
+        let id = AppId::from_key(format!("app-{n}")).unwrap();
         rows.rows.insert(id.clone(), Row::read(id, raw));
     }
     Apps::of_rows(rows)

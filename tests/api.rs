@@ -12,6 +12,8 @@ mod orphans;
 mod shutdown;
 #[path = "api/support.rs"]
 mod support;
+#[path = "api/why.rs"]
+mod why;
 
 use lamplighter::api::Access;
 use lamplighter::api::problem::Code;

@@ -1,7 +1,7 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps`, `orphans`, `holds` and `pauses` answer, `admin` is for machines, `problem`
+//! `serve` listens, `access` says who may, `apps`, `orphans`, `holds`, `pauses` and `why` answer, `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
 use std::sync::Arc;
@@ -26,6 +26,7 @@ mod orphans;
 mod pauses;
 pub mod problem;
 mod serve;
+pub mod why;
 
 pub use crate::controller::handle::{AppSummary, Fleet, Handle, Readiness, Shards};
 pub use access::Access;
@@ -56,6 +57,9 @@ pub fn public(state: ApiState) -> Router {
             .route("/api/v1/apps", get(apps::list))
             .route("/api/v1/apps/{id}", item)
             .route("/api/v1/apps/{id}/events", get(apps::events))
+            .route("/api/v1/apps/{id}/why", get(why::why))
+            .route("/api/v1/apps/{id}/when", get(why::when))
+            .route("/api/v1/schedule/next", get(why::next_times))
             .route(
                 "/api/v1/apps/{id}/pause",
                 put(pauses::pause_app).delete(pauses::resume_app),

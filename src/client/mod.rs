@@ -9,7 +9,7 @@ use std::io::Write;
 use hyper::Method;
 
 use crate::api::dto::{
-    App, AppList, Approval, DeletionHold, EventList, Holds, OrphanList, PauseRequest, Pauses,
+    App, AppList, Approval, DeletionHold, EventList, Holds, OrphanList, PauseRequest, Pauses, When, Why,
 };
 
 mod apply;
@@ -19,7 +19,9 @@ mod http;
 mod output;
 pub(crate) mod paper;
 
-pub use args::{Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, Pause, Resume, Token};
+pub use args::{
+    Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, OfApp, Pause, Resume, Token,
+};
 pub use error::ClientError;
 
 use http::{Api, encoded};
@@ -74,6 +76,18 @@ pub async fn run(
             let path = format!("{}/events?limit={limit}", app_path(&id));
             let list: EventList = api.ask(Method::GET, &path, None).await?;
             printer.events(&list)
+        }
+        ClientCommand::Why(OfApp { id }) => {
+            let why: Why = api
+                .ask(Method::GET, &format!("{}/why", app_path(&id)), None)
+                .await?;
+            printer.told(&why, &why.text)
+        }
+        ClientCommand::When(OfApp { id }) => {
+            let when: When = api
+                .ask(Method::GET, &format!("{}/when", app_path(&id)), None)
+                .await?;
+            printer.told(&when, &when.text)
         }
         ClientCommand::Approve => {
             let holds: Holds = api.ask(Method::GET, "/api/v1/holds", None).await?;

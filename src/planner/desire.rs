@@ -39,7 +39,11 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         stop: &mut draft.memory.stop,
         woken_at: &mut draft.memory.woken_at,
     };
-    let Level { level, rule, times } = level::at(
+    let Level {
+        at_most: level,
+        rule,
+        times,
+    } = level::at(
         ask,
         accepted.desired,
         remembered,

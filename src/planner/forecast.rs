@@ -188,7 +188,11 @@ impl Course<'_> {
             stop: &mut self.stop,
             woken_at: &mut self.woken_at,
         };
-        let Level { level, rule, times } = level::at(ask, self.desired, remembered, None, at);
+        let Level {
+            at_most: level,
+            rule,
+            times,
+        } = level::at(ask, self.desired, remembered, None, at);
         let asleep = self.stop.as_ref().is_some_and(is_a_nap);
         let held = times.held.filter(|_| rule == times::CLOSED || asleep);
         self.now = Now {

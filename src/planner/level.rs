@@ -24,7 +24,7 @@ pub(super) struct Remembered<'m> {
 /// What an app may be at most.
 #[derive(Debug)]
 pub(super) struct Level {
-    pub(super) level: Desired,
+    pub(super) at_most: Desired,
     /// The rule that says so.
     pub(super) rule: &'static str,
     pub(super) times: Times,
@@ -64,7 +64,11 @@ pub(super) fn at(
     if let Some(held) = times.held.filter(|held| held.at_most < level) {
         (level, rule) = (held.at_most, times::CLOSED);
     }
-    Level { level, rule, times }
+    Level {
+        at_most: level,
+        rule,
+        times,
+    }
 }
 
 /// What its schedule has suspended, it also wakes. That is remembered, lest a clock that goes back puts the app to

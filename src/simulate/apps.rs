@@ -107,7 +107,7 @@ fn add(rows: &mut BTreeMap<AppId, Row>, entry: &CatalogueEntry, schedule: Option
         || entry.name.to_string(),
         |schedule| format!("{}-{schedule}", entry.name),
     );
-    let Some(id) = AppId::from_key(&as_id(&name)) else {
+    let Some(id) = AppId::from_key(as_id(&name)) else {
         return;
     };
     let mut row = Row::read(id.clone(), BTreeMap::new());

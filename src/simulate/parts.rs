@@ -132,9 +132,9 @@ pub(super) fn names(ids: &[&str], all: bool) -> String {
     } else {
         NAMED
     };
-    let mut text = ids[..shown].join(", ");
-    if shown < ids.len() {
-        text.push_str(&format!(" and {} more", ids.len() - shown));
+    let text = ids[..shown].join(", ");
+    match ids.len() - shown {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
-    text
 }

@@ -16,4 +16,5 @@ mod recovery;
 mod tale;
 mod tales;
 mod walks;
+mod why;
 mod world;
