@@ -109,6 +109,25 @@ fn each_situation_is_told_with_its_rule_its_time_and_its_way_out() {
         }),
         told("never looked at", |tale| tale.world.row = Some(row("shop"))),
     ];
+    // What docs/time.md shows is one of these.
+    let document = include_str!("../../docs/time.md");
+    for (command, text) in [("why", "Suspended (Suspended): "), ("when", "Next: Resume")] {
+        let begin = format!("    $ lamplighter {command} a1\n");
+        let (_, block) = document.split_once(&begin).unwrap();
+        let block: String = block
+            .split("\n\n")
+            .next()
+            .unwrap()
+            .lines()
+            .map(|line| format!("{}\n", line.trim_start_matches("    ")))
+            .collect();
+        assert!(block.starts_with(text), "{block}");
+        let told = situations[2].replace("\n  ", "\n").replace("\n  ", "\n");
+        assert!(
+            told.contains(block.replace("\n  ", "\n").replace("\n  ", "\n").trim_end()),
+            "docs/time.md shows another {command}: {block}"
+        );
+    }
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("golden");
     settings.set_prepend_module_to_snapshot(false);
