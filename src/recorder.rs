@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::cloud::{StateStore, Write, WriteError};
 use crate::executor::Outcome;
-use crate::model::history::Event;
+use crate::model::history::{Event, Inputs};
 use crate::model::memory::Memory;
 use crate::model::name::{Entropy, OperationId};
 use crate::model::observed::Observed;
@@ -177,6 +177,7 @@ fn line(view: &AppView, memory: &Memory, warning: &Decision, now: Timestamp) -> 
         version: Some(memory.version),
         life: memory.life.clone(),
         requested_by: view.row.present().and_then(|row| row.requested_by.clone()),
+        inputs: Some(Inputs::of(memory)),
         ttl,
     }
 }
@@ -208,6 +209,7 @@ fn event(
         version: Some(after.version),
         life: after.life.clone(),
         requested_by: view.row.present().and_then(|row| row.requested_by.clone()),
+        inputs: Some(Inputs::of(after)),
         ttl,
     }]
 }

@@ -16,6 +16,8 @@ mod shutdown;
 mod support;
 #[path = "api/watch.rs"]
 mod watch;
+#[path = "api/why.rs"]
+mod why;
 
 use lamplighter::api::Access;
 use lamplighter::api::problem::Code;

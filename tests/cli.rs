@@ -64,7 +64,12 @@ fn every_verb_says_what_it_does_and_takes_the_options_of_them_all() {
     let cli = <Cli as clap::CommandFactory>::command();
     let verbs: Vec<&clap::Command> = cli.get_subcommands().collect();
     let names: Vec<&str> = verbs.iter().map(|verb| verb.get_name()).collect();
-    assert_eq!(names, ["apps", "approve", "holds", "orphans", "pause", "resume"]);
+    assert_eq!(
+        names,
+        [
+            "apps", "why", "when", "approve", "holds", "orphans", "pause", "resume"
+        ]
+    );
     for verb in &verbs {
         let about = verb.get_about().map(ToString::to_string);
         let same = |other: &&&clap::Command| other.get_about().map(ToString::to_string) == about;
@@ -646,4 +651,20 @@ async fn nonsense_is_told_before_anything_is_asked() {
         assert!(Cli::try_parse_from(words).is_err());
     }
     assert!(served.hints().is_empty());
+}
+
+/// The API makes the words, and the CLI prints them; hostile ones as text.
+#[tokio::test]
+async fn why_and_when_print_what_the_api_says() {
+    let served = served().await;
+    for verb in ["why", "when"] {
+        let told = served.get(&format!("/api/v1/apps/a1/{verb}")).await.json();
+        let printed = at(&served, &[verb, "a1"]).await.unwrap();
+        let escaped = told["text"].as_str().unwrap().replace('\u{1b}', "\\u{1b}");
+        assert_eq!(printed, escaped);
+        let json = at(&served, &[verb, "a1", "-o", "json"]).await.unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), told);
+        let unknown = at(&served, &[verb, "nobody"]).await.unwrap_err();
+        assert_eq!(unknown.exit_code(), 1);
+    }
 }

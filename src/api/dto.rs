@@ -1,5 +1,7 @@
 //! What goes over the wire, for the server and the CLI alike; `docs/api.md` describes it. Plain data.
 
+mod why;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -7,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 mod news;
 
+pub use why::{NextTime, NextTimes, Verdict, When, Why};
+
+pub use crate::model::history::Inputs;
 pub use crate::model::pause::{Pause, Pauses};
 pub use crate::model::row::{Desired, Problem};
 pub use crate::model::status::{
@@ -122,6 +127,9 @@ pub struct EventLine {
     /// Who asked, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// What mattered to the decision, if that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Inputs>,
 }
 
 /// What AWS holds although nothing asks for it.
@@ -413,6 +421,7 @@ impl From<Event> for EventLine {
             message: event.message,
             phase: event.phase,
             requested_by: event.requested_by,
+            inputs: event.inputs,
         }
     }
 }

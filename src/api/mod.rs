@@ -1,7 +1,8 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds` and `pauses` answer, `watch` tells news, `admin` is for machines, `problem`
+//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds`, `pauses` and `why` answer, `watch` tells news,
+//! `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ mod pauses;
 pub mod problem;
 mod serve;
 mod watch;
+pub mod why;
 
 pub use crate::controller::handle::{AppSummary, Feed, Fleet, Handle, News, Readiness, Shards};
 pub use access::Access;
@@ -61,6 +63,9 @@ pub fn public(state: ApiState) -> Router {
             .route("/api/v1/apps", get(apps::list))
             .route("/api/v1/apps/{id}", item)
             .route("/api/v1/apps/{id}/events", get(apps::events))
+            .route("/api/v1/apps/{id}/why", get(why::why))
+            .route("/api/v1/apps/{id}/when", get(why::when))
+            .route("/api/v1/schedule/next", get(why::next_times))
             .route(
                 "/api/v1/apps/{id}/pause",
                 put(pauses::pause_app).delete(pauses::resume_app),

@@ -59,6 +59,10 @@ pub enum ClientCommand {
     /// Show and change apps
     #[command(subcommand)]
     Apps(AppsCommand),
+    /// Tell why an app is as it is, and what would change it
+    Why(OfApp),
+    /// Tell what happens next to an app, and when
+    When(OfApp),
     /// Let a mass deletion that is held go on
     Approve,
     /// Show what waits for a person: deletions that are held, pauses, items that cannot be read
@@ -69,6 +73,13 @@ pub enum ClientCommand {
     Pause(Pause),
     /// End a pause
     Resume(Resume),
+}
+
+/// Which app.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OfApp {
+    /// Its id
+    pub id: String,
 }
 
 /// What to pause.

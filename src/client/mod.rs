@@ -10,7 +10,7 @@ use hyper::Method;
 
 use crate::api::dto::{
     App, AppList, Approval, DeletionHold, EventList, Holds, KeepRequest, Kept, OrphanList, PauseRequest,
-    Pauses,
+    Pauses, When, Why,
 };
 
 mod apply;
@@ -21,7 +21,7 @@ mod output;
 pub(crate) mod paper;
 
 pub use args::{
-    Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, Keep, Pause, Resume, Token,
+    Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, Keep, OfApp, Pause, Resume, Token,
 };
 pub use error::ClientError;
 
@@ -37,69 +37,18 @@ pub async fn run(
     let api = Api::new(options)?;
     let mut printer = Printer::new(options.output, out);
     match command {
-        ClientCommand::Apps(AppsCommand::List { phase, user }) => {
-            let given = [("phase", phase), ("user", user)];
-            let query: Vec<String> = given
-                .iter()
-                .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))))
-                .collect();
-            let path = match query.as_slice() {
-                [] => "/api/v1/apps".to_owned(),
-                query => format!("/api/v1/apps?{}", query.join("&")),
-            };
-            let list: AppList = api.ask(Method::GET, &path, None).await?;
-            printer.apps(&list)
-        }
-        ClientCommand::Apps(AppsCommand::Get { id }) => {
-            let app: App = api.ask(Method::GET, &app_path(&id), None).await?;
-            printer.app(&app)
-        }
-        ClientCommand::Apps(AppsCommand::Apply(given)) => {
-            let changes = apply::changes(&given).await?;
-            let app = ask_for(&api, &changes).await?;
-            printer.asked(&app)
-        }
-        ClientCommand::Apps(AppsCommand::Destroy {
-            id,
-            delete_row: false,
-        }) => {
-            if !existing(&api, &id).await?.is_some_and(|app| app.has_row) {
-                return Err(ClientError::NoRow { id });
-            }
-            let app = ask_for(&api, &apply::Changes::destroy(id)).await?;
-            printer.asked(&app)
-        }
-        ClientCommand::Apps(AppsCommand::Destroy { id, delete_row: true }) => {
-            let app: Option<App> = api.send(Method::DELETE, &app_path(&id), None).await?;
-            printer.deleted(&id, app.as_ref())
-        }
-        ClientCommand::Apps(AppsCommand::Keep(Keep {
-            id,
-            length,
-            until,
-            reason,
-            by,
-        })) => {
-            let body = serde_json::json!(KeepRequest {
-                until,
-                for_: length,
-                reason,
-                by,
-            });
-            let kept: Kept = api
-                .ask(Method::POST, &format!("{}/keep", app_path(&id)), Some(&body))
+        ClientCommand::Apps(command) => about_apps(command, &api, &mut printer).await,
+        ClientCommand::Why(OfApp { id }) => {
+            let why: Why = api
+                .ask(Method::GET, &format!("{}/why", app_path(&id)), None)
                 .await?;
-            printer.kept(&kept)
+            printer.told(&why, &why.text)
         }
-        ClientCommand::Apps(AppsCommand::Unkeep { id }) => {
-            let path = format!("{}/keep", app_path(&id));
-            let kept: Kept = api.ask(Method::DELETE, &path, None).await?;
-            printer.kept(&kept)
-        }
-        ClientCommand::Apps(AppsCommand::Events { id, limit }) => {
-            let path = format!("{}/events?limit={limit}", app_path(&id));
-            let list: EventList = api.ask(Method::GET, &path, None).await?;
-            printer.events(&list)
+        ClientCommand::When(OfApp { id }) => {
+            let when: When = api
+                .ask(Method::GET, &format!("{}/when", app_path(&id)), None)
+                .await?;
+            printer.told(&when, &when.text)
         }
         ClientCommand::Approve => {
             let holds: Holds = api.ask(Method::GET, "/api/v1/holds", None).await?;
@@ -128,6 +77,76 @@ pub async fn run(
             let path = pause_path(app.as_deref());
             let pauses: Pauses = api.ask(Method::DELETE, &path, None).await?;
             printer.pauses(&pauses)
+        }
+    }
+}
+
+/// Carries out a verb about one app, or lists them all.
+async fn about_apps(command: AppsCommand, api: &Api, printer: &mut Printer<'_>) -> Result<(), ClientError> {
+    match command {
+        AppsCommand::List { phase, user } => {
+            let given = [("phase", phase), ("user", user)];
+            let query: Vec<String> = given
+                .iter()
+                .filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))))
+                .collect();
+            let path = match query.as_slice() {
+                [] => "/api/v1/apps".to_owned(),
+                query => format!("/api/v1/apps?{}", query.join("&")),
+            };
+            let list: AppList = api.ask(Method::GET, &path, None).await?;
+            printer.apps(&list)
+        }
+        AppsCommand::Get { id } => {
+            let app: App = api.ask(Method::GET, &app_path(&id), None).await?;
+            printer.app(&app)
+        }
+        AppsCommand::Apply(given) => {
+            let changes = apply::changes(&given).await?;
+            let app = ask_for(api, &changes).await?;
+            printer.asked(&app)
+        }
+        AppsCommand::Destroy {
+            id,
+            delete_row: false,
+        } => {
+            if !existing(api, &id).await?.is_some_and(|app| app.has_row) {
+                return Err(ClientError::NoRow { id });
+            }
+            let app = ask_for(api, &apply::Changes::destroy(id)).await?;
+            printer.asked(&app)
+        }
+        AppsCommand::Destroy { id, delete_row: true } => {
+            let app: Option<App> = api.send(Method::DELETE, &app_path(&id), None).await?;
+            printer.deleted(&id, app.as_ref())
+        }
+        AppsCommand::Keep(Keep {
+            id,
+            length,
+            until,
+            reason,
+            by,
+        }) => {
+            let body = serde_json::json!(KeepRequest {
+                until,
+                for_: length,
+                reason,
+                by,
+            });
+            let kept: Kept = api
+                .ask(Method::POST, &format!("{}/keep", app_path(&id)), Some(&body))
+                .await?;
+            printer.kept(&kept)
+        }
+        AppsCommand::Unkeep { id } => {
+            let path = format!("{}/keep", app_path(&id));
+            let kept: Kept = api.ask(Method::DELETE, &path, None).await?;
+            printer.kept(&kept)
+        }
+        AppsCommand::Events { id, limit } => {
+            let path = format!("{}/events?limit={limit}", app_path(&id));
+            let list: EventList = api.ask(Method::GET, &path, None).await?;
+            printer.events(&list)
         }
     }
 }

@@ -70,6 +70,13 @@ impl<'a> Printer<'a> {
         })
     }
 
+    /// What the server has put into words, line by line.
+    pub(super) fn told(&mut self, answer: &impl Serialize, text: &str) -> Printed {
+        self.either(answer, |out| {
+            text.lines().try_for_each(|line| writeln!(out, "{}", shown(line)))
+        })
+    }
+
     pub(super) fn asked(&mut self, app: &App) -> Printed {
         self.either(app, |out| {
             let desired = app.row.desired.map(|desired| desired.to_string());

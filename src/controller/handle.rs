@@ -13,6 +13,7 @@ use crate::model::name::AppId;
 use crate::model::pause::Pauses;
 use crate::model::policy::{Deletions, Orphans};
 use crate::model::row::Row;
+use crate::model::schedule::Schedule;
 
 /// The controller, as the API sees it. No method blocks.
 pub trait Handle: Send + Sync {
@@ -26,6 +27,8 @@ pub trait Handle: Send + Sync {
     fn readiness(&self) -> Readiness;
     /// The time, from the controller's clock.
     fn now(&self) -> Timestamp;
+    /// The schedules of its configuration, by name.
+    fn schedules(&self) -> BTreeMap<String, Schedule>;
     /// Whether the controller's loop has beaten lately. A process whose loop stands still should be
     /// restarted; one that only cannot reach AWS should not, which is why this is not readiness.
     fn beats(&self) -> bool {

@@ -43,6 +43,7 @@ use crate::model::name::{AppId, Entropy};
 use crate::model::observed::{Observed, TagLook};
 use crate::model::policy::{Admission as Answer, Deletions, Policy};
 use crate::model::row::Row;
+use crate::model::schedule::Schedule;
 use crate::model::status::Phase;
 use crate::recorder::Recorder;
 use admission::Admission;
@@ -305,6 +306,10 @@ fn tagged(state: &State, memory: &Memory) -> Observed<TagLook> {
 }
 
 impl Handle for Controller {
+    fn schedules(&self) -> std::collections::BTreeMap<String, Schedule> {
+        self.policy.schedules.clone()
+    }
+
     fn hint(&self, id: &AppId) {
         self.queue.add(id, Priority::Human);
     }

@@ -421,6 +421,7 @@ mod tests {
                 version,
                 life: life.map(str::to_owned),
                 requested_by: None,
+                inputs: None,
                 ttl,
             }
         };

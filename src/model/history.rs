@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::memory::Memory;
 use super::name::{AppId, Entropy, ulid_at};
+use super::row::Desired;
 
 /// One line of an app's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +34,92 @@ pub struct Event {
     /// Who asked, if the row says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// What mattered to the decision. Not there in a line of an older binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Inputs>,
     /// When DynamoDB may forget it, in epoch seconds.
     pub ttl: i64,
+}
+
+/// What mattered to a decision: a fixed number of facts, none longer than a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inputs {
+    /// What the accepted row asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Desired>,
+    /// When that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
+    /// The portal's generation of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The schedule that its row or its catalogue entry named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Until when it was exempt from the end of its day, by its row or by what was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_until: Option<Timestamp>,
+    /// Its hard end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// The rule of the stop that had begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_rule: Option<String>,
+    /// When that stop was due: the boundary, or the end of what put it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_due: Option<Timestamp>,
+    /// When its schedule last let it run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub woken_at: Option<Timestamp>,
+    /// Since when its row had been missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_gone_since: Option<Timestamp>,
+    /// The newest operation, which names its build's gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// The build that ran it, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// How many builds had failed in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
+    /// The slot that it held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Inputs {
+    /// What a memory says of them.
+    pub fn of(memory: &Memory) -> Self {
+        let accepted = memory.accepted.as_ref();
+        let stop = memory.stop.as_ref();
+        let exemption = memory.status.exemption.as_ref();
+        let operation = memory.operation.as_ref();
+        let schedule = accepted.and_then(|spec| spec.own_schedule.as_ref().or(spec.schedule.as_ref()));
+        let slot = memory.holding.as_ref().filter(|holding| holding.slot);
+        Self {
+            desired: accepted.map(|spec| spec.desired),
+            requested_at: accepted.map(|spec| spec.request.at),
+            generation: accepted.and_then(|spec| spec.request.generation),
+            schedule: schedule.cloned(),
+            keep_until: exemption.map(|exemption| exemption.until),
+            expires_at: accepted.and_then(|spec| spec.expires_at),
+            stop_rule: stop.map(|stop| stop.rule.clone()),
+            stop_due: stop.map(|stop| stop.due),
+            woken_at: memory.woken_at,
+            row_gone_since: memory.row_gone.as_ref().map(|gone| gone.since),
+            operation: operation.map(|operation| operation.id.to_string()),
+            build: operation.and_then(|operation| operation.build.as_ref().map(ToString::to_string)),
+            failures: memory.failures.as_ref().map_or(0, |failures| failures.count),
+            slot: slot.map(|holding| holding.identity.slot.to_string()),
+        }
+    }
 }
 
 impl Event {

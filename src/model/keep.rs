@@ -472,6 +472,7 @@ pub fn line(
         version: None,
         life: None,
         requested_by: by,
+        inputs: None,
         ttl,
     }
 }

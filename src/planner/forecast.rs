@@ -225,7 +225,9 @@ impl Course<'_> {
         let starts = self.desired == Desired::Running;
         let state = (self.now.level, self.now.rule);
         self.next = level::next(&times, state, self.stop.as_ref(), starts);
-        let stop = self.next.filter(|next| next.level < self.now.level);
+        // What is not up is not warned of; see `warn`.
+        let is_up = self.now.level == Desired::Running;
+        let stop = self.next.filter(|next| is_up && next.level < self.now.level);
         self.warning = stop.and_then(|stop| Some((self.warned_at(stop.at)?, stop.rule)));
     }
 
@@ -269,6 +271,7 @@ fn first_look(row: &Row, memory: Option<&Memory>, keeps: Option<&Ledger>) -> App
         traces: Observed::Unknown,
         reap: false,
         keeps: keeps.cloned().into(),
+        notice: None,
         paused: Observed::Absent,
         deletions: Deletions::Unjudged,
         approvals: Observed::Unknown,

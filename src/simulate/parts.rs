@@ -133,9 +133,8 @@ pub(super) fn names(ids: &[&str], all: bool) -> String {
         NAMED
     };
     let text = ids[..shown].join(", ");
-    if shown < ids.len() {
-        format!("{text} and {} more", ids.len() - shown)
-    } else {
-        text
+    match ids.len() - shown {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
 }

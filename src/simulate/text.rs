@@ -89,14 +89,14 @@ fn lines(life: &Life<'_>, days: &[Day], out: &mut dyn Write) -> io::Result<()> {
         if state == State::Gone && today.is_empty() {
             break;
         }
-        let says = says(life, day, &today, state);
+        let told = says(life, day, &today, state);
         let date = parts::day(day.date);
         match lines.last_mut() {
-            Some(newest) if newest.says == says => newest.last = Some(date),
+            Some(same) if same.says == told => same.last = Some(date),
             _ => lines.push(Line {
                 first: date,
                 last: None,
-                says,
+                says: told,
             }),
         }
     }

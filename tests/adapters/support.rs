@@ -259,6 +259,7 @@ pub(crate) fn event(app: &str, n: u8) -> Event {
         version: None,
         life: None,
         requested_by: None,
+        inputs: None,
         ttl,
     }
 }

@@ -24,6 +24,7 @@ use lamplighter::model::observed::{ClaimHolders, Gate};
 use lamplighter::model::pause::{Pause, PauseScope, Pauses};
 use lamplighter::model::policy::{Approvals, Deletions, Policy};
 use lamplighter::model::row::{RawValue, Row};
+use lamplighter::model::schedule::Schedule;
 use lamplighter::model::status::{NextChange, Phase};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -138,6 +139,7 @@ impl Fake {
                 version: None,
                 life: None,
                 requested_by: None,
+                inputs: None,
                 ttl,
             });
         }
@@ -323,6 +325,13 @@ impl StateStore for Fake {
 }
 
 impl Handle for Fake {
+    fn schedules(&self) -> BTreeMap<String, Schedule> {
+        let text = "[schedules.office]\ntime_zone = \"Europe/Berlin\"\nteardown = \"0 19 * * *\"\naction = \"suspend\"\nwake = \"30 7 * * *\"\nclosed_for = \"12h\"\n";
+        lamplighter::config::Config::from_toml(text)
+            .unwrap()
+            .policy
+            .schedules
+    }
     fn hint(&self, id: &AppId) {
         lock(&self.hints).push(id.to_string());
     }

@@ -341,3 +341,87 @@ async fn the_metrics_move_with_the_work() {
     .await;
     lab.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_says_why_and_when_over_http_and_at_the_terminal() {
+    let lab = Lab::new().await;
+    lab.start().await;
+    lab.put("one", &wants("ann", "shop", "Running")).await;
+    lab.until("one", Phase::Ready).await;
+    let why = get(&format!("{}/api/v1/apps/one/why", lab.api())).await.json();
+    let next = lab.status("one").await.next_change.unwrap();
+    assert_eq!(why["next"], json!(next));
+    assert_eq!(why["now"]["phase"], "Ready");
+    let decisions = why["decisions"].as_array().unwrap();
+    assert!(decisions.len() >= 3, "{why}");
+    for line in decisions {
+        assert_eq!(line["inputs"]["desired"], "Running", "{line}");
+        assert!(line["inputs"]["requestedAt"].is_string(), "{line}");
+    }
+    let server = lab.api();
+    for verb in ["why", "when"] {
+        let told = get(&format!("{server}/api/v1/apps/one/{verb}")).await.json();
+        let command = [verb, "one", "--server", &server];
+        let done = Command::new(BINARY)
+            .args(command)
+            .env_clear()
+            .output()
+            .await
+            .unwrap();
+        assert!(done.status.success());
+        assert_eq!(
+            String::from_utf8(done.stdout).unwrap(),
+            told["text"].as_str().unwrap(),
+            "{verb}"
+        );
+    }
+    let times = get(&format!("{server}/api/v1/schedule/next")).await.json();
+    let boundaries = times["schedules"].as_array().unwrap();
+    let at = json!(next.at);
+    assert!(
+        boundaries.iter().any(|schedule| schedule["boundary"] == at),
+        "{times}"
+    );
+}
+
+/// What the simulator reads of the tables is what the daemon has decided, and reading changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulator_foretells_what_the_daemon_promises() {
+    let lab = Lab::new().await;
+    lab.start().await;
+    lab.put("one", &wants("ann", "shop", "Running")).await;
+    lab.until("one", Phase::Ready).await;
+    let next = lab.status("one").await.next_change.unwrap();
+    let config = "[aws]\nregion = \"eu-west-1\"\nendpoint_url = \"@AWS@\"\n[schedules.office]\ntime_zone = \"Europe/Berlin\"\n\
+        teardown = \"0 19 * * *\"\n[apps.shop]\nproject = \"child-app\"\ncluster = \"apps\"\ndomain = \"localhost\"\n\
+        schedule = \"office\"\n[apps.shop.parameters.SIZE]\n";
+    let file = lab.write_config("simulate", config);
+    let hour_before = next.at - jiff::SignedDuration::from_hours(1);
+    let done = Command::new(BINARY)
+        .args([
+            "simulate", "--rows", "live", "--format", "json", "--days", "1", "--config",
+        ])
+        .arg(&file)
+        .args(["--at", &hour_before.to_string()])
+        .env_clear()
+        .env("AWS_ACCESS_KEY_ID", "lab")
+        .env("AWS_SECRET_ACCESS_KEY", "lab")
+        .output()
+        .await
+        .unwrap();
+    let told = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let life = &told["apps"][0];
+    assert_eq!(
+        (&life["id"], &life["first"]["level"]),
+        (&json!("one"), &json!("Running")),
+        "{told}"
+    );
+    let change = &life["changes"][0];
+    assert_eq!(
+        (&change["at"], &change["action"], &change["rule"]),
+        (&json!(next.at), &json!("destroy"), &json!(next.rule))
+    );
+    assert_eq!(lab.status("one").await.phase, Phase::Ready);
+}

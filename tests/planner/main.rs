@@ -18,4 +18,5 @@ mod tale;
 mod tales;
 mod walks;
 mod warnings;
+mod why;
 mod world;
