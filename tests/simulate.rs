@@ -7,6 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use lamplighter::cloud::{Rows, StateSnapshot};
+use lamplighter::config::Config;
+use lamplighter::model::name::{AppId, User};
+use lamplighter::model::row::{RawValue, Row};
+use lamplighter::simulate::{Apps, Span, simulate};
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -474,4 +480,41 @@ fn a_file_is_written_where_it_is_asked_for() {
         std::fs::read_to_string(Path::new(&path)).unwrap(),
         shown(&["--format", "svg"])
     );
+}
+
+/// What was given through the API lies in the state table, and `--rows live` reads that too.
+#[test]
+fn an_exemption_that_was_given_through_the_api_counts() {
+    let text = "[schedules.day]\ntime_zone = \"UTC\"\nteardown = \"0 19 * * *\"\n\n[apps.shop]\nproject = \"child\"\n\
+        cluster = \"c\"\ndomain = \"example.com\"\nschedule = \"day\"\n";
+    let policy = Config::from_toml(text).unwrap().policy;
+    let id = AppId::from_key("a").unwrap();
+    let attributes = [
+        ("user", "ann"),
+        ("app", "shop"),
+        ("desired", "Running"),
+        ("requestedAt", "2026-11-20T10:00:00Z"),
+    ];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), RawValue::Text(value.to_owned())));
+    let rows = Rows {
+        rows: [(id.clone(), Row::read(id, attributes.into()))].into(),
+        unreadable: 0,
+    };
+    let ledger = r#"{"version":1,"apps":{"a":{"since":"2026-11-20T19:00:00Z","given":
+        {"until":"2026-11-20T22:00:00Z","asked":"2026-11-20T22:00:00Z","at":"2026-11-20T11:00:00Z"}}}}"#;
+    let given = StateSnapshot {
+        keeps: [(User::parse("ann").unwrap(), serde_json::from_str(ledger).unwrap())].into(),
+        ..StateSnapshot::default()
+    };
+    let ends = |state| {
+        let span = Span::of_days("2026-11-20T12:00:00Z".parse().unwrap(), 2);
+        let found = simulate(&Apps::live(rows.clone(), state), &policy, span);
+        let change = found.lives[0].changes[0];
+        format!("{:?} at {} by {}", change.act, change.at, change.rule)
+    };
+    assert_eq!(
+        ends(StateSnapshot::default()),
+        "Destroy at 2026-11-20T19:00:00Z by Curfew"
+    );
+    assert_eq!(ends(given), "Destroy at 2026-11-20T22:00:00Z by KeepUntil");
 }

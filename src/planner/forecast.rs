@@ -293,8 +293,16 @@ mod tests {
     use super::*;
     use crate::model::name::{AppId, AppName};
     use crate::model::row::RawValue;
+    use crate::model::schedule::{Cron, CurfewAction};
 
     const DAY: i64 = 1440;
+
+    fn suspends_at_seven() -> Schedule {
+        Schedule {
+            action: CurfewAction::Suspend,
+            ..Schedule::new("day", TimeZone::UTC, Cron::parse("0 19 * * *").unwrap())
+        }
+    }
 
     /// A catalogue of one app, which has the schedule of a case.
     fn policy(schedule: Schedule) -> Policy {
@@ -413,13 +421,8 @@ mod tests {
     #[test]
     fn a_warning_comes_as_long_before_a_stop_as_the_schedule_says_and_not_before_it_is_up() {
         let schedule = Schedule {
-            action: crate::model::schedule::CurfewAction::Suspend,
             warn_before: Some(jiff::SignedDuration::from_mins(30)),
-            ..Schedule::new(
-                "day",
-                TimeZone::UTC,
-                crate::model::schedule::Cron::parse("0 19 * * *").unwrap(),
-            )
+            ..suspends_at_seven()
         };
         let policy = policy(schedule);
         let warned = |asked: &str, from: &str| {
@@ -452,13 +455,8 @@ mod tests {
     #[test]
     fn what_is_remembered_counts() {
         let schedule = Schedule {
-            action: crate::model::schedule::CurfewAction::Suspend,
-            wake: Some(crate::model::schedule::Cron::parse("30 7 * * *").unwrap()),
-            ..Schedule::new(
-                "day",
-                TimeZone::UTC,
-                crate::model::schedule::Cron::parse("0 19 * * *").unwrap(),
-            )
+            wake: Some(Cron::parse("30 7 * * *").unwrap()),
+            ..suspends_at_seven()
         };
         let policy = policy(schedule);
         let row = row(&[("requestedAt", "2026-11-20T10:00:00Z".to_owned())]);
@@ -485,30 +483,5 @@ mod tests {
         );
         let next = remembered.next_before(at("2026-11-22T00:00:00Z")).unwrap();
         assert_eq!((next.at, next.act), (at("2026-11-21T07:30:00Z"), Act::Resume));
-    }
-
-    #[test]
-    fn an_exemption_that_was_given_through_the_api_counts() {
-        let cron = crate::model::schedule::Cron::parse("0 19 * * *").unwrap();
-        let policy = policy(Schedule::new("day", TimeZone::UTC, cron));
-        let row = row(&[("requestedAt", "2026-11-20T10:00:00Z".to_owned())]);
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let now = at("2026-11-20T12:00:00Z");
-        let given = r#"{"version":1,"apps":{"a":{"since":"2026-11-20T19:00:00Z","given":
-            {"until":"2026-11-20T22:00:00Z","asked":"2026-11-20T22:00:00Z","at":"2026-11-20T11:00:00Z"}}}}"#;
-        let given: Ledger = serde_json::from_str(given).unwrap();
-        let next = |keeps| {
-            let mut course = forecast(&row, None, keeps, &policy, now).course.unwrap();
-            let next = course.next_before(at("2026-11-22T00:00:00Z")).unwrap();
-            (next.at, next.act, next.rule)
-        };
-        assert_eq!(
-            next(None),
-            (at("2026-11-20T19:00:00Z"), Act::Destroy, times::CURFEW)
-        );
-        assert_eq!(
-            next(Some(&given)),
-            (at("2026-11-20T22:00:00Z"), Act::Destroy, times::KEEP_UNTIL)
-        );
     }
 }
