@@ -104,10 +104,10 @@ impl Loss {
 
 fn judge(loss: &Loss, tale: &Tale, outcome: &Outcome, calm: &Outcome) -> Option<String> {
     let undecided = |wrong: &str| {
-        // Two apps want one slot, and the table has it for the one that is not there: a person has to decide.
+        // Two apps want one slot or name, and the table has it for the one that is not there: a person has to decide.
         let of_a_slot =
             wrong.contains("SlotTaken") || (wrong.contains("slot#") && wrong.ends_with("which is Refused"));
-        loss.backup.is_some() && of_a_slot && wants_one_slot(tale)
+        loss.backup.is_some() && of_a_slot && is_contested(tale)
     };
     if let Some(wrong) = outcome.wrong.iter().find(|wrong| !undecided(wrong)) {
         return Some(wrong.clone());
@@ -137,15 +137,21 @@ fn judge(loss: &Loss, tale: &Tale, outcome: &Outcome, calm: &Outcome) -> Option<
     (with != without).then(|| format!("ended as {with:?} instead of {without:?}"))
 }
 
-/// Whether several apps of the tale are one user's, under whichever name.
-fn wants_one_slot(tale: &Tale) -> bool {
-    let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// Whether several apps of the tale are one user's, under whichever name, or want one host name.
+fn is_contested(tale: &Tale) -> bool {
+    let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, event) in tale.scenario().events {
         if let Event::Put { id, row } = event {
-            owners.entry(row.owner().to_owned()).or_default().insert(id);
+            let host = row.host.map(|host| format!("host {host}"));
+            for what in [Some(format!("owner {}", row.owner())), host]
+                .into_iter()
+                .flatten()
+            {
+                wanted.entry(what).or_default().insert(id.clone());
+            }
         }
     }
-    owners.values().any(|apps| apps.len() > 1)
+    wanted.values().any(|apps| apps.len() > 1)
 }
 
 /// How the world is in the end, without what only the table knew: why an app is refused, and that one is over and

@@ -112,11 +112,20 @@ fn start_failed_builds_again(scenario: &mut Scenario, dice: &mut Dice) {
 fn empty_a_crowded_table(scenario: &mut Scenario, dice: &mut Dice) {
     const CROWD: i64 = 8;
     let (rise, hour) = (SignedDuration::from_hours(3), SignedDuration::from_hours(1));
-    let at = dice.moment(scenario.begin, scenario.quiet - (rise + hour * 2));
+    let at = dice.moment(scenario.begin, scenario.quiet - (rise + hour * 3));
     for n in 0..CROWD {
         let (id, asked) = (format!("crowd-{n}"), at + SignedDuration::from_mins(5 * n));
-        let asks = put(&id, row(&format!("user-of-{id}"), "blog", asked));
-        scenario.events.push((asked, asks));
+        let up = row(&format!("user-of-{id}"), "blog", asked);
+        // Afterwards they are in nobody's way, and cost no time.
+        let over = asked + rise + hour * 2;
+        let down = RowSpec {
+            desired: Desired::Destroyed,
+            generation: Some(2),
+            requested_at: Some(over),
+            ..up.clone()
+        };
+        scenario.events.push((asked, put(&id, up)));
+        scenario.events.push((over, put(&id, down)));
     }
     let emptied = at + rise;
     scenario.events.push((emptied, Event::TableEmptied));

@@ -396,8 +396,10 @@ fn fate_of(fault: &Fault, operation: Operation, nth: u64) -> Option<Fate> {
             Some(Fate::Lost)
         }
         // The SDK sends it again, and hears what becomes of that: a conditional write finds its own lost first try. Half
-        // of the time that was its last try.
-        Fault::LoseResponse if nth.is_multiple_of(2) => Some(Fate::Again),
+        // of the time that was its last try. AWS knows a transaction again by its token, and the tables in memory do not.
+        Fault::LoseResponse if nth.is_multiple_of(2) && operation != "dynamodb.TransactWriteItems" => {
+            Some(Fate::Again)
+        }
         Fault::LoseResponse | Fault::TruncatedBody | Fault::ResetMidBody => Some(Fate::AnswerLost),
         Fault::NothingFound if reads_by_name(operation) => Some(Fate::Nothing),
         Fault::ExpiredCredentials if !operation.starts_with("app.") => Some(Fate::Denied),
