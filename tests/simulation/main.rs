@@ -110,10 +110,10 @@ fn seeds(unless_told: u64) -> Vec<u64> {
     (first..first + count).collect()
 }
 
-/// A hundred virtual hours each.
+/// A hundred virtual hours each. A thousand of them took more than nine minutes on two cores.
 #[test]
-fn a_thousand_seeds_break_no_promise() {
-    check(&seeds(1000), Depth::Direct);
+fn seeds_behind_the_traits_break_no_promise() {
+    check(&seeds(400), Depth::Direct);
 }
 
 /// With the real SDK a seed takes about 4 s of CPU.
