@@ -23,6 +23,7 @@ use crate::model::pause::REASON_MAX;
 use crate::model::row::{Desired, quoted};
 use crate::model::schedule::later;
 use crate::model::status::{Exemption, Source};
+use crate::model::utc;
 
 type Answer = Result<Response, Refused>;
 
@@ -64,7 +65,7 @@ pub(super) async fn keep(
         if runs_out {
             return Err(cannot(format!(
                 "Its day ended at {}; ask for it again, and keep it then.",
-                second(first.hour())
+                utc(first.hour())
             )));
         }
         let granted = ledger.give(&app.id, asked.clone(), first.hour(), &bounds, now);
@@ -73,10 +74,10 @@ pub(super) async fn keep(
             return Err(cannot(match granted.cut {
                 Some(cut) => format!(
                     "It could be kept until {} at most, {}.",
-                    second(granted.until),
+                    utc(granted.until),
                     cut.because(&bounds)
                 ),
-                None => format!("until: {} is not in the future.", second(granted.until)),
+                None => format!("until: {} is not in the future.", utc(granted.until)),
             }));
         };
         let message = message(&app, &asked, &given, &granted, &bounds);
@@ -141,7 +142,7 @@ pub(super) async fn end(
 
 fn nothing(app: &App, now: Timestamp) -> Kept {
     let message = match app.row_keeps.filter(|until| *until > now) {
-        Some(until) => format!("Its row keeps it until {} all the same.", second(until)),
+        Some(until) => format!("Its row keeps it until {} all the same.", utc(until)),
         None => "Nothing puts off the end of its day.".to_owned(),
     };
     Kept {
@@ -181,7 +182,7 @@ fn may_be_kept(state: &ApiState, app: &App) -> Result<First, Refused> {
     if let Some(stop) = &app.memory.stop {
         return Err(cannot(format!(
             "It was stopped at {} ({}); an exemption undoes no stop. Ask for it again, and keep it then.",
-            second(stop.due),
+            utc(stop.due),
             stop.rule
         )));
     }
@@ -222,7 +223,7 @@ fn read(
         }
     };
     if asked <= now {
-        return Err(bad(format!("until: {} is not in the future.", second(asked))));
+        return Err(bad(format!("until: {} is not in the future.", utc(asked))));
     }
     Ok(Given {
         until: asked,
@@ -313,26 +314,26 @@ async fn store(
 
 /// What came of it, for people.
 fn message(app: &App, asked: &Given, given: &Given, granted: &Granted, bounds: &Bounds<'_>) -> String {
-    let mut sentences = vec![format!("Kept until {}.", second(given.until))];
+    let mut sentences = vec![format!("Kept until {}.", utc(given.until))];
     if let Some(reason) = &given.reason {
         sentences.push(format!("Reason: {reason}."));
     }
     if let Some(cut) = granted.cut {
         sentences.push(format!(
             "Asked was {}; it was cut to {}, {}.",
-            second(asked.asked),
-            second(granted.until),
+            utc(asked.asked),
+            utc(granted.until),
             cut.because(bounds)
         ));
     } else if given.until > asked.asked {
         sentences.push("It was kept longer than that already, and the later time counts.".to_owned());
     }
     if let Some(until) = app.row_keeps.filter(|until| *until > given.until) {
-        sentences.push(format!("Its row keeps it even until {}.", second(until)));
+        sentences.push(format!("Its row keeps it even until {}.", utc(until)));
     }
     let hard = app.accepted.expires_at.filter(|end| *end < given.until);
     if let Some(end) = hard {
-        sentences.push(format!("It expires at {} all the same.", second(end)));
+        sentences.push(format!("It expires at {} all the same.", utc(end)));
     }
     sentences.join(" ")
 }
@@ -355,9 +356,4 @@ fn busy() -> Refused {
         Code::AwsUnavailable,
         "Other exemptions of its user were written at the same time, again and again; ask once more.",
     )
-}
-
-/// A time for people: UTC, whole seconds.
-fn second(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

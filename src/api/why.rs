@@ -17,6 +17,7 @@ use crate::model::history::Event;
 use crate::model::memory::Memory;
 use crate::model::row::Desired;
 use crate::model::status::{ConditionKind, NextChange, Phase, Truth};
+use crate::model::utc;
 
 type Answer = Result<Response, Refused>;
 
@@ -217,7 +218,7 @@ fn why_text(why: &Why) -> String {
         let _ = writeln!(
             text,
             "  {}  {}/{}  {}",
-            second(line.time),
+            utc(line.time),
             line.rule,
             line.reason,
             line.phase
@@ -237,12 +238,7 @@ fn why_text(why: &Why) -> String {
 
 fn next_line(next: Option<&NextChange>, seen: bool) -> String {
     match next {
-        Some(next) => format!(
-            "Next: {} at {}, by {}.\n",
-            next.action,
-            second(next.at),
-            next.rule
-        ),
+        Some(next) => format!("Next: {} at {}, by {}.\n", next.action, utc(next.at), next.rule),
         None if seen => "Next: nothing by itself.\n".to_owned(),
         None => "Next: not known before it was looked at.\n".to_owned(),
     }
@@ -257,7 +253,7 @@ fn list(text: &mut String, changes: &[String]) {
 
 /// What mattered, in a row.
 fn facts(inputs: &Inputs, requested_by: Option<&str>) -> String {
-    let time = |name: &str, at: Option<Timestamp>| at.map(|at| format!("{name} {}", second(at)));
+    let time = |name: &str, at: Option<Timestamp>| at.map(|at| format!("{name} {}", utc(at)));
     let word = |name: &str, value: Option<&str>| value.map(|value| format!("{name} {value}"));
     let generation = inputs.generation.map(|generation| generation.to_string());
     let stop = inputs.stop_rule.as_deref().zip(inputs.stop_due);
@@ -268,7 +264,7 @@ fn facts(inputs: &Inputs, requested_by: Option<&str>) -> String {
         word("schedule", inputs.schedule.as_deref()),
         time("exempt until", inputs.keep_until),
         time("expires", inputs.expires_at),
-        stop.map(|(rule, due)| format!("stop {rule} due {}", second(due))),
+        stop.map(|(rule, due)| format!("stop {rule} due {}", utc(due))),
         time("woken", inputs.woken_at),
         time("row missed since", inputs.row_gone_since),
         word("build", inputs.build.as_deref()),
@@ -276,9 +272,4 @@ fn facts(inputs: &Inputs, requested_by: Option<&str>) -> String {
         word("holds", inputs.slot.as_deref()),
     ];
     facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// A time for people, as in messages.
-fn second(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

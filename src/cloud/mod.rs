@@ -32,6 +32,7 @@ pub mod codebuild;
 pub mod dynamodb;
 pub mod ecs;
 pub mod elb;
+mod http;
 mod pages;
 pub mod probe;
 mod takeover;

@@ -4,30 +4,23 @@
 use std::io;
 use std::time::Duration;
 
+use ::http::{Method, Request, StatusCode, Uri, header};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Full;
 use jiff::Timestamp;
 
-use super::probe::{Resolver, cause};
 use super::text::{self, SENTENCE_MAX};
-use super::{Message, Sent, Webhook};
+use super::{Message, Sent, Webhook, http};
 
-/// How much of an answer is read; nothing in it is of use.
-const BYTES_MAX: usize = 64 * 1024;
 const USER_AGENT: &str = concat!("lamplighter-webhook/", env!("CARGO_PKG_VERSION"));
 
 /// [`Webhook`] over HTTP and HTTPS, by the certificates that the system trusts.
 pub struct HttpWebhook {
-    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    client: http::Client<Full<Bytes>>,
     url: Uri,
     key: Vec<u8>,
     limit: Duration,
@@ -37,17 +30,8 @@ impl HttpWebhook {
     /// A webhook at `url`, whose messages are signed with `key`; an attempt takes at most `limit`. Fails when the URL
     /// can't be read or the system has no certificates it trusts.
     pub fn new(url: &str, key: &[u8], limit: Duration) -> io::Result<Self> {
-        let mut http = HttpConnector::new_with_resolver(Resolver::new());
-        http.enforce_http(false);
-        let https = HttpsConnectorBuilder::new()
-            .with_native_roots()?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
         Ok(Self {
-            client: Client::builder(TokioExecutor::new())
-                .pool_max_idle_per_host(0)
-                .build(https),
+            client: http::client()?,
             url: url.parse().map_err(io::Error::other)?,
             key: key.to_vec(),
             limit,
@@ -73,16 +57,10 @@ impl HttpWebhook {
             .client
             .request(request)
             .await
-            .map_err(|error| cause(&error))?;
+            .map_err(|error| http::cause(&error))?;
         let status = answer.status();
-        let mut body = answer.into_body();
-        let mut read = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > BYTES_MAX {
-                break;
-            }
-        }
+        // Its status is all that counts, whatever becomes of the rest.
+        let _ = http::read_out(answer).await;
         Ok(status)
     }
 }

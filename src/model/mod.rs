@@ -24,3 +24,8 @@ pub mod status;
 pub mod warned;
 
 pub use jiff::{SignedDuration, Timestamp};
+
+/// A time for people, as in messages: UTC, whole seconds.
+pub fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

@@ -2,7 +2,7 @@
 
 use super::contest;
 use super::desire::Wish;
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::intake::{self, Intake};
 use super::plan::{Class, Requeue};
 use crate::model::blueprint::{Blueprint, BuildKind};
@@ -12,6 +12,7 @@ use crate::model::observed::Observed;
 use crate::model::row::quoted;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// Begins a deployment where the newest accepted spec is not applied. `None`: it is, or may not be begun.
 pub(super) fn deploy_if_needed(draft: &mut Draft<'_>, wish: &Wish, intake: &Intake) -> Option<Step> {
@@ -169,7 +170,7 @@ fn refuse(
     }
     let since = *draft.memory.refused_since.get_or_insert(draft.now);
     let holder = quoted(claim.app.as_str());
-    let held = minute(claim.since);
+    let held = utc(claim.since);
     let (reason, message) = if key.is_slot() {
         (
             "SlotTaken",
@@ -193,7 +194,7 @@ fn refuse(
     let window_ends = later(since, timing.refusal_window);
     if draft.now < window_ends {
         let next = later(draft.now, timing.refusal_recheck);
-        let message = format!("{message} Looked at again until {}.", minute(window_ends));
+        let message = format!("{message} Looked at again until {}.", utc(window_ends));
         Step::wait(Phase::Refused, reason, message, Requeue::At(next)).because("OneInstance")
     } else {
         let message = format!("{message} After that a new request is needed.");

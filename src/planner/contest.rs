@@ -8,7 +8,7 @@
 
 use jiff::Timestamp;
 
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::plan::{Action, Requeue};
 use crate::model::claim::{Bid, Claim, ClaimKey, OnConflict};
 use crate::model::memory::{Accepted, Stop};
@@ -16,6 +16,7 @@ use crate::model::observed::{Observed, Rival};
 use crate::model::row::{Desired, quoted};
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// The rule of a stop for the sake of a newer request of another app.
 pub(super) const SUPERSEDED: &str = "Superseded";
@@ -47,13 +48,7 @@ fn stop(now: Timestamp, bid: &Bid) -> Stop {
 pub(super) fn lost(stop: &Stop) -> String {
     let winner = stop.by.as_ref().map_or_else(
         || "Another app".to_owned(),
-        |bid| {
-            format!(
-                "App {}, requested at {},",
-                quoted(bid.app.as_str()),
-                minute(bid.at)
-            )
-        },
+        |bid| format!("App {}, requested at {},", quoted(bid.app.as_str()), utc(bid.at)),
     );
     format!("{winner} replaces this one, whose request is older; a new request replaces that one in turn.")
 }

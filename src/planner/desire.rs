@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::contest::{self, SUPERSEDED};
-use super::draft::{Draft, minute};
+use super::draft::Draft;
 use super::keep;
 use super::level::{self, Level, Remembered};
 use super::owner::{self, OWNER_INACTIVE};
@@ -16,6 +16,7 @@ use crate::model::observed::Observed;
 use crate::model::policy::{Deletions, Policy};
 use crate::model::row::Desired;
 use crate::model::status::NextChange;
+use crate::model::utc;
 
 /// What is effectively wanted, and why.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     let because = match (&draft.memory.stop, times.held) {
         (_, Some(held)) if rule == times::CLOSED => format!(
             "It was asked for while its schedule is closed, and starts at {}.",
-            minute(held.until)
+            utc(held.until)
         ),
         (Some(stop), _) if rule != level::ROW => explain(stop),
         _ => format!("The row asks for {}.", accepted.desired),
@@ -78,7 +79,7 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     if let (Some(stop), Some(next)) = (&draft.memory.stop, &wish.next)
         && next.rule == times::WAKE
     {
-        let (due, wakes) = (minute(stop.due), minute(next.at));
+        let (due, wakes) = (utc(stop.due), utc(next.at));
         wish.because = format!("Its day ended at {due}; it wakes at {wakes}, or with a new request.");
     }
     wish
@@ -168,7 +169,7 @@ fn without_a_spec(draft: &mut Draft<'_>) -> Wish {
 }
 
 fn explain(stop: &Stop) -> String {
-    let due = minute(stop.due);
+    let due = utc(stop.due);
     match level::rule_of(stop) {
         SUPERSEDED => contest::lost(stop),
         times::EXPIRES_AT => format!("It expired at {due}."),
@@ -225,7 +226,7 @@ fn judge_deletion(draft: &mut Draft<'_>, wish: &mut Wish) {
             wish.because = format!(
                 "{vanished} of {known} rows have vanished since {}. Nothing is torn down for that until the \
                  rows are back or an operator runs `lamplighter approve`.",
-                minute(*since)
+                utc(*since)
             );
         }
     }

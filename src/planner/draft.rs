@@ -12,6 +12,7 @@ use crate::model::name::OperationId;
 use crate::model::policy::{Admission, Policy};
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// Everything a step may read, and the memory it may change.
 pub(super) struct Draft<'a> {
@@ -187,7 +188,7 @@ impl Draft<'_> {
                 1 => "It failed once".to_owned(),
                 count => format!("It failed {count} times in a row"),
             };
-            let next = minute(failures.retry_at);
+            let next = utc(failures.retry_at);
             let survived = kind == BuildKind::Destroy && self.was_survived();
             let (reason, what) = match self.memory.leftover.as_ref().filter(|_| survived) {
                 Some(leftover) => (
@@ -255,9 +256,4 @@ impl Draft<'_> {
             },
         )
     }
-}
-
-/// A time for people: UTC, whole seconds.
-pub(super) fn minute(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -2,11 +2,12 @@
 //! and the app answered.
 
 use super::desire::Wish;
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::plan::Requeue;
 use crate::model::observed::{Observed, Probe, Rollout, Service, StoppedTask};
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// How far one look got in telling whether the app works.
 enum Health {
@@ -53,12 +54,7 @@ pub(super) fn judge(draft: &mut Draft<'_>, wish: &Wish) -> Step {
 
 fn ready(wish: &Wish) -> Step {
     let message = match &wish.next {
-        Some(next) => format!(
-            "It answers. {} at {} ({}).",
-            next.action,
-            minute(next.at),
-            next.rule
-        ),
+        Some(next) => format!("It answers. {} at {} ({}).", next.action, utc(next.at), next.rule),
         None => "It answers.".to_owned(),
     };
     let requeue = wish
@@ -76,7 +72,7 @@ fn broken(draft: &mut Draft<'_>, reason: &'static str, message: String) -> Step 
     }
     let message = format!(
         "{message} It should have been Ready by {}. Mend the app and request it again, or set it to Destroyed.",
-        minute(deadline)
+        utc(deadline)
     );
     Step::wait(Phase::Failed, reason, message, Requeue::Progress).because("ReadyDeadline")
 }

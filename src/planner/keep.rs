@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::intake::Intake;
 use super::plan::{Action, Requeue};
 use crate::model::keep::{self, Bounds, Given, Ledger};
@@ -12,6 +12,7 @@ use crate::model::observed::Observed;
 use crate::model::row::{Desired, Row};
 use crate::model::schedule::later;
 use crate::model::status::{Exemption, Source};
+use crate::model::utc;
 
 /// Until when its row exempts an app, as far as policy goes: for so long after the request, and for as many hours as
 /// its owner's week has left. What the ledger does not say yet, it is to say.
@@ -24,7 +25,7 @@ pub(super) fn by_row(
     let farthest = planted!(KeepIgnored => None, else row.keep_until).map(|asked| {
         let most = later(accepted.request.at, draft.policy.keep_max);
         if asked > most {
-            let most = minute(most);
+            let most = utc(most);
             intake.notes.push(format!(
                 "keepUntil was cut to {most}, the most that policy allows."
             ));
@@ -45,8 +46,8 @@ pub(super) fn by_row(
     if let (Some(wanted), Some(cut)) = (wanted, granted.cut) {
         intake.notes.push(format!(
             "keepUntil {} was cut to {}, {}.",
-            minute(wanted),
-            minute(granted.until),
+            utc(wanted),
+            utc(granted.until),
             cut.because(&bounds)
         ));
     }
@@ -93,7 +94,7 @@ pub(super) fn note(draft: &mut Draft<'_>, step: Step) -> Step {
             let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
             format!(
                 "Its row exempts it from the end of its day until {}{reason}.",
-                minute(until)
+                utc(until)
             )
         }
         None => "Its row exempts it from the end of its day no longer.".to_owned(),
@@ -148,8 +149,8 @@ pub(super) fn remark(draft: &Draft<'_>) -> Option<String> {
     cut.then(|| {
         format!(
             "The exemption given until {} was cut to {}, the most that policy allows.",
-            minute(given.asked),
-            minute(given.until)
+            utc(given.asked),
+            utc(given.until)
         )
     })
 }

@@ -5,7 +5,7 @@
 //! `StartBuild` that was sent may still arrive late, and only the gate can turn its build away.
 
 use super::desire::Wish;
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::plan::{Action, Requeue};
 use super::recall;
 use super::ungated;
@@ -16,6 +16,7 @@ use crate::model::policy::{Admission, LONGEST_BUILD_LIFE, TOKEN_LIFE};
 use crate::model::row::Desired;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 use crate::model::{SignedDuration, Timestamp};
 
 /// How much of a token's life is left unused, for the way to AWS and clocks that differ.
@@ -320,7 +321,7 @@ pub(super) fn not_found(draft: &mut Draft<'_>, operation: &Operation) -> Step {
     }
     let message = format!(
         "CodeBuild does not know its build, which may be past its gate. It is taken for running until {}.",
-        minute(forgotten_at)
+        utc(forgotten_at)
     );
     Step::wait(
         phase(operation),

@@ -1,12 +1,13 @@
 //! Is it paused? Then whatever would be done is held, and the status says so. What was seen is still written
 //! down: that changes nothing in AWS, and a pause that blinds its operator would not be used.
 
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::plan::{Action, Requeue};
 use crate::model::blueprint::BuildKind;
 use crate::model::memory::Memory;
 use crate::model::pause::Paused;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// Turns a step that would act into a wait. `before` is the memory without what the step did to it.
 pub(super) fn hold(draft: &mut Draft<'_>, before: Memory, step: Step) -> Step {
@@ -45,7 +46,7 @@ pub(super) fn sentence(paused: &Paused) -> String {
     let since = paused
         .pause
         .since
-        .map_or_else(String::new, |at| format!(" at {}", minute(at)));
+        .map_or_else(String::new, |at| format!(" at {}", utc(at)));
     let reason = paused
         .pause
         .reason

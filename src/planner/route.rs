@@ -2,11 +2,12 @@
 
 use super::build;
 use super::desire::Wish;
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::plan::Requeue;
 use crate::model::observed::Observed;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// Keeps the route. `None`: there is none to keep, or it is as it should be, or it could not be looked at.
 pub(super) fn keep(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
@@ -32,7 +33,7 @@ pub(super) fn keep(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
     if draft.now < believed_at {
         let message = format!(
             "Its target group is missing or attached to no load balancer; believed from {} on.",
-            minute(believed_at)
+            utc(believed_at)
         );
         return Some(Step::wait(
             Phase::Starting,

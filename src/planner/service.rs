@@ -2,7 +2,7 @@
 
 use super::build;
 use super::desire::Wish;
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::plan::{Action, Requeue};
 use super::times::CLOSED;
 use crate::model::blueprint::Blueprint;
@@ -11,6 +11,7 @@ use crate::model::observed::{Observed, Service};
 use crate::model::row::quoted;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// Running: the service is there and has its tasks. `None`: it does.
 pub(super) fn run(draft: &mut Draft<'_>, wish: &Wish) -> Option<Step> {
@@ -124,7 +125,7 @@ fn missing(draft: &mut Draft<'_>, wish: &Wish, deployed_at: jiff::Timestamp) -> 
     if draft.now < believed_at && !planted!(AbsenceBelievedAtOnce) {
         let message = format!(
             "Its service does not show; believed missing from {} on.",
-            minute(believed_at)
+            utc(believed_at)
         );
         return Step::wait(Phase::Starting, "ServiceNotSeen", message, Requeue::Progress);
     }

@@ -2,7 +2,7 @@
 
 use super::contest::SUPERSEDED;
 use super::desire::Wish;
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::intake::Intake;
 use super::owner::{self, OWNER_INACTIVE};
 use super::plan::{Action, Class, Requeue};
@@ -15,6 +15,7 @@ use crate::model::observed::Observed;
 use crate::model::policy::Deletions;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
+use crate::model::utc;
 
 /// The reason with which the life of an app ends whose row is gone. Its memory may be forgotten from then on.
 pub const GONE: &str = "Gone";
@@ -85,7 +86,7 @@ fn quarantine(draft: &Draft<'_>) -> Option<Step> {
     }
     let orphans = draft.policy.orphans;
     let due = later(found.since, orphans.reap_after);
-    let since = minute(found.since);
+    let since = utc(found.since);
     let (what, requeue) = if !orphans.reap {
         (
             "It stays until a row with its id asks for it or asks for Destroyed.".to_owned(),
@@ -98,7 +99,7 @@ fn quarantine(draft: &Draft<'_>) -> Option<Step> {
         )
     } else if draft.now < due {
         (
-            format!("It is destroyed after {} unless a row asks for it.", minute(due)),
+            format!("It is destroyed after {} unless a row asks for it.", utc(due)),
             Requeue::At(due),
         )
     } else if draft.view.reap {
@@ -215,7 +216,7 @@ fn verify(draft: &mut Draft<'_>, blueprint: &Blueprint, done_at: Timestamp) -> V
     let first = *draft.memory.service_absent_since.get_or_insert(now);
     let again = later(first, timing.confirm_absence);
     if now < again && !planted!(AbsenceBelievedAtOnce) {
-        let message = format!("Nothing shows; looking a second time at {}.", minute(again));
+        let message = format!("Nothing shows; looking a second time at {}.", utc(again));
         return wait(&message, Requeue::At(again));
     }
     match &draft.view.tagged {

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use super::desire::Wish;
-use super::draft::{Draft, Step, minute};
+use super::draft::{Draft, Step};
 use super::operation::{
     no_longer_wanted, not_found, phase, reason_running, send, settle, stop_overrun, token_ends,
     waiting_for_a_look,
@@ -18,6 +18,7 @@ use crate::model::name::BuildId;
 use crate::model::observed::{Build, BuildState, Observed};
 use crate::model::policy::TOKEN_LIFE;
 use crate::model::schedule::later;
+use crate::model::utc;
 
 /// Takes it one step further.
 pub(super) fn progress(draft: &mut Draft<'_>, operation: &Operation, wish: &Wish) -> Step {
@@ -124,7 +125,7 @@ fn search(draft: &mut Draft<'_>, operation: &Operation, unwanted: Option<&str>) 
     let why = given_up.unwrap_or("No answer to StartBuild came while its token was valid");
     let message = format!(
         "{why}. No build of this operation shows; it is believed that there is none from {} on.",
-        minute(covered_at)
+        utc(covered_at)
     );
     Step::wait(phase(operation), "BuildNotSeen", message, Requeue::At(covered_at))
 }

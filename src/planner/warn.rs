@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 
 use super::desire::Wish;
-use super::draft::{Draft, minute};
+use super::draft::Draft;
 use super::plan::Decision;
 use super::times;
 use crate::model::row::Desired;
 use crate::model::schedule::later;
 use crate::model::status::NextChange;
+use crate::model::utc;
 use crate::model::warned::{Delivery, Warned};
 
 /// What is told of a stop that is near.
@@ -63,7 +64,7 @@ pub(super) fn warn(draft: &mut Draft<'_>, wish: &Wish) -> Warning {
     } else {
         "; `lamplighter apps keep` puts that off"
     };
-    let message = format!("It is {verb} at {} ({}){way_out}.", minute(stop.at), stop.rule);
+    let message = format!("It is {verb} at {} ({}){way_out}.", utc(stop.at), stop.rule);
     Warning {
         told: Some(Decision {
             rule: known_rule(&stop.rule),
