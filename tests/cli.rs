@@ -161,24 +161,10 @@ async fn one_app_is_shown_in_full() {
 async fn text_from_others_cannot_move_the_cursor() {
     let served = served().await;
     let hostile = "x\u{1b}]0;title\u{7}\u{9b}2J\r\n\u{202e}y";
-    served
-        .fake
-        .memories
-        .lock()
-        .unwrap()
-        .get_mut(&id("a1"))
-        .unwrap()
-        .status
-        .message = hostile.to_owned();
-    served
-        .fake
-        .memories
-        .lock()
-        .unwrap()
-        .get_mut(&id("a1"))
-        .unwrap()
-        .status
-        .reason = hostile.to_owned();
+    served.fake.change("a1", |memory| {
+        memory.status.message = hostile.to_owned();
+        memory.status.reason = hostile.to_owned();
+    });
     served.fake.sweep();
     for words in [
         &["apps", "list"][..],

@@ -68,6 +68,18 @@ const EXAMPLE: [&str; 6] = [
     "2026-10-22T04:00:00Z",
 ];
 
+/// The words that ask about rows of a file by the example's configuration.
+fn of_rows(rows: &str) -> [&str; 6] {
+    [
+        "--config",
+        "tests/simulate/example.toml",
+        "--at",
+        "2026-10-22",
+        "--rows",
+        rows,
+    ]
+}
+
 fn example(more: &[&str]) -> Vec<String> {
     EXAMPLE
         .iter()
@@ -303,14 +315,7 @@ fn what_is_wrong_with_a_row_is_told_with_its_field() {
         ),
     ] {
         let rows = folder.holding("rows.json", &item(more));
-        let words = [
-            "--config",
-            "tests/simulate/example.toml",
-            "--at",
-            "2026-10-22",
-            "--rows",
-            &rows,
-        ];
+        let words = of_rows(&rows);
         let printed = prints(&words);
         assert!(
             printed.contains("1 row cannot be carried out as it stands:\n  a: "),
@@ -413,14 +418,7 @@ fn a_picture_of_too_many_apps_is_refused_and_a_list_of_them_is_not() {
     let item = |n: usize| serde_json::json!({"id": {"S": format!("a{n}")}, "user": {"S": format!("u{n}")}, "app": {"S": "shop"}, "desired": {"S": "Running"}});
     let items: Vec<_> = (0..501).map(item).collect();
     let rows = folder.holding("rows.json", &serde_json::json!({"Items": items}).to_string());
-    let words = [
-        "--config",
-        "tests/simulate/example.toml",
-        "--at",
-        "2026-10-22",
-        "--rows",
-        &rows,
-    ];
+    let words = of_rows(&rows);
     let printed = prints(&words);
     assert!(
         printed.contains("a0, a1, a10, a100, a101, a102 and 495 more: shop, schedule office"),

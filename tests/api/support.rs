@@ -87,6 +87,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Fake {
+    /// Changes what is remembered of an app.
+    pub(crate) fn change(&self, app: &str, change: impl FnOnce(&mut Memory)) {
+        change(self.memories.lock().unwrap().get_mut(&id(app)).unwrap());
+    }
+
     /// A ready app `a1` of ann, an app `b2` of bob that nobody has looked at yet, and `c3`, whose row is gone.
     pub(crate) fn with_apps() -> Arc<Self> {
         let fake = Self::default();

@@ -4,19 +4,14 @@ use lamplighter::api::Access;
 use lamplighter::model::history::Inputs;
 use serde_json::json;
 
-use crate::support::{Served, id};
+use crate::support::Served;
 
 #[tokio::test]
 async fn an_app_tells_why_it_is_as_it_is_and_when_that_changes() {
     let served = Served::start(Access::ThisMachine).await;
     served
         .fake
-        .memories
-        .lock()
-        .unwrap()
-        .get_mut(&id("a1"))
-        .unwrap()
-        .decision = "Row/Answering".to_owned();
+        .change("a1", |memory| memory.decision = "Row/Answering".to_owned());
     let inputs = Inputs {
         schedule: Some("office".to_owned()),
         failures: 2,
