@@ -80,7 +80,7 @@ pub(super) async fn keep(
                 None => format!("until: {} is not in the future.", utc(granted.until)),
             }));
         };
-        let message = message(&app, &asked, &given, &granted, &bounds);
+        let message = message(&app, &asked, &given, first, &granted, &bounds);
         if granted.ledger != ledger {
             let message = format!("Exempt from the end of its day: {message}");
             let told = (given.by.clone(), message);
@@ -97,9 +97,9 @@ pub(super) async fn keep(
             }
             tracing::info!(
                 app = %app.id.as_str().escape_debug(),
-                until = %given.until,
-                by = ?given.by,
-                reason = ?given.reason,
+                until = utc(given.until),
+                by = given.by.as_deref(),
+                reason = given.reason.as_deref(),
                 "an exemption was given through the API"
             );
         }
@@ -313,7 +313,14 @@ async fn store(
 }
 
 /// What came of it, for people.
-fn message(app: &App, asked: &Given, given: &Given, granted: &Granted, bounds: &Bounds<'_>) -> String {
+fn message(
+    app: &App,
+    asked: &Given,
+    given: &Given,
+    first: First,
+    granted: &Granted,
+    bounds: &Bounds<'_>,
+) -> String {
     let mut sentences = vec![format!("Kept until {}.", utc(given.until))];
     if let Some(reason) = &given.reason {
         sentences.push(format!("Reason: {reason}."));
@@ -330,6 +337,14 @@ fn message(app: &App, asked: &Given, given: &Given, granted: &Granted, bounds: &
     }
     if let Some(until) = app.row_keeps.filter(|until| *until > given.until) {
         sentences.push(format!("Its row keeps it even until {}.", utc(until)));
+    }
+    if let First::EndOfDay(at) = first
+        && given.until <= at
+    {
+        sentences.push(format!(
+            "Its day ends only at {}, so that puts nothing off.",
+            utc(at)
+        ));
     }
     let hard = app.accepted.expires_at.filter(|end| *end < given.until);
     if let Some(end) = hard {

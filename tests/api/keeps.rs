@@ -92,6 +92,19 @@ async fn an_exemption_is_given_told_and_ended() {
     assert_eq!(ledger(&served).given(&id("a1")), None);
 }
 
+/// Who keeps it for two hours at noon may think that it is up until two.
+#[tokio::test]
+async fn an_exemption_that_ends_before_the_day_does_says_so() {
+    let served = served().await;
+    let answer = keep(&served, &json!({"until": "2026-11-20T18:00:00Z"})).await;
+    assert_eq!(
+        answer.json()["message"],
+        "Kept until 2026-11-20 18:00:00 UTC. Its day ends only at 2026-11-20 18:00:00 UTC, so that puts nothing off."
+    );
+    let answer = keep(&served, &json!({"until": "2026-11-20T18:00:01Z"})).await;
+    assert_eq!(answer.json()["message"], "Kept until 2026-11-20 18:00:01 UTC.");
+}
+
 #[tokio::test]
 async fn the_same_request_twice_counts_once() {
     let served = served().await;
