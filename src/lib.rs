@@ -21,5 +21,6 @@ pub mod metrics;
 pub mod model;
 pub mod planner;
 pub mod recorder;
+pub mod report;
 pub mod serve;
 pub mod simulate;

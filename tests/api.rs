@@ -10,6 +10,8 @@ mod hostile;
 mod keeps;
 #[path = "api/orphans.rs"]
 mod orphans;
+#[path = "api/report.rs"]
+mod report;
 #[path = "api/shutdown.rs"]
 mod shutdown;
 #[path = "api/support.rs"]

@@ -188,8 +188,7 @@ pub(super) fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Ref
 }
 
 fn phase(text: &str) -> Result<Phase, Refused> {
-    let known = Phase::ALL.into_iter().find(|phase| phase.as_str() == text);
-    known.ok_or_else(|| {
+    Phase::parse(text).ok_or_else(|| {
         let names: Vec<&str> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
         let detail = format!("{} is no phase; there are {}.", quoted(text), names.join(", "));
         Refused::new(Code::BadRequest, detail)

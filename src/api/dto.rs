@@ -17,6 +17,7 @@ pub use crate::model::row::{Desired, Problem};
 pub use crate::model::status::{
     BuildStatus, ConditionKind, Exemption, NextChange, Phase, Source, Status, Truth,
 };
+pub use crate::report::Report;
 pub use news::{Gone, Missed, Opened, StopSoon};
 
 use crate::controller::handle::{AppSummary, Fleet};

@@ -1,7 +1,7 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds`, `pauses` and `why` answer, `watch` tells news,
+//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds`, `pauses`, `report` and `why` answer, `watch` tells news,
 //! `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
@@ -28,6 +28,7 @@ mod keeps;
 mod orphans;
 mod pauses;
 pub mod problem;
+mod report;
 mod serve;
 mod watch;
 pub mod why;
@@ -66,6 +67,7 @@ pub fn public(state: ApiState) -> Router {
             .route("/api/v1/apps/{id}/why", get(why::why))
             .route("/api/v1/apps/{id}/when", get(why::when))
             .route("/api/v1/schedule/next", get(why::next_times))
+            .route("/api/v1/report", get(report::show))
             .route(
                 "/api/v1/apps/{id}/pause",
                 put(pauses::pause_app).delete(pauses::resume_app),

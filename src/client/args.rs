@@ -63,6 +63,8 @@ pub enum ClientCommand {
     Why(OfApp),
     /// Tell what happens next to an app, and when
     When(OfApp),
+    /// Tell what became of a day: what was due, gone, exempt and left over, and what it cost
+    Report(Report),
     /// Let a mass deletion that is held go on
     Approve,
     /// Show what waits for a person: deletions that are held, pauses, items that cannot be read
@@ -80,6 +82,14 @@ pub enum ClientCommand {
 pub struct OfApp {
     /// Its id
     pub id: String,
+}
+
+/// Which day.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Report {
+    /// `today`, `yesterday` or a date such as 2026-11-20, in the zone of the daemon's report.time_zone
+    #[arg(long, default_value = "today")]
+    pub day: String,
 }
 
 /// What to pause.

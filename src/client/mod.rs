@@ -10,7 +10,7 @@ use hyper::Method;
 
 use crate::api::dto::{
     App, AppList, Approval, DeletionHold, EventList, Holds, KeepRequest, Kept, OrphanList, PauseRequest,
-    Pauses, When, Why,
+    Pauses, Report, When, Why,
 };
 
 mod apply;
@@ -49,6 +49,11 @@ pub async fn run(
                 .ask(Method::GET, &format!("{}/when", app_path(&id)), None)
                 .await?;
             printer.told(&when, &when.text)
+        }
+        ClientCommand::Report(args::Report { day }) => {
+            let path = format!("/api/v1/report?day={}", encoded(&day));
+            let report: Report = api.ask(Method::GET, &path, None).await?;
+            printer.told(&report, &report.text)
         }
         ClientCommand::Approve => {
             let holds: Holds = api.ask(Method::GET, "/api/v1/holds", None).await?;

@@ -225,6 +225,7 @@ fn build(found: &sdk::Build) -> Option<Build> {
         // AWS: the first look after a start may show no phase yet.
         phase: text::one_line(found.current_phase().unwrap_or("SUBMITTED"), 60),
         started_at: found.start_time().and_then(text::time),
+        ended_at: found.end_time().and_then(text::time),
         logs_url: logs_url(found),
     })
 }

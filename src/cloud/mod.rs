@@ -88,6 +88,9 @@ pub trait StateStore: Send + Sync {
     async fn write(&self, write: &Write) -> std::result::Result<(), WriteError>;
     /// The newest events of an app, newest first.
     async fn events(&self, id: &AppId, limit: u32) -> Result<Vec<Event>>;
+    /// What happened to an app from `from` on and before `to`, oldest first, all of it, and before that the newest
+    /// event that is older, if there is one: how it was when that time began.
+    async fn history(&self, id: &AppId, from: Timestamp, to: Timestamp) -> Result<Vec<Event>>;
     /// How operators have let mass deletions go on, read consistently.
     async fn approvals(&self) -> Result<Approvals>;
     /// Counts an approval after those that were `seen`, unless somebody has counted one since. Safe to repeat.

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::policy::LONGEST;
 use super::rule::{Rule, Wrong, duration, nearest};
 use super::section::Section;
-use super::{values, variable};
+use super::{cost, values, variable};
 use crate::model::name::{AppName, ClusterName, ProjectName};
 use crate::model::policy::{BuildEnv, CatalogueEntry, ParameterRule};
 use crate::model::row::{PARAMETER_BYTES_MAX, PARAMETERS_MAX};
@@ -46,6 +46,7 @@ fn entry(
     let lifetime = duration(SignedDuration::from_mins(10), LONGEST);
     let max_lifetime = section.optional("max_lifetime", &lifetime);
     let gate = section.boolean("gate", true);
+    let cost_per_hour = section.optional("cost_per_hour", &cost::amount());
     let parameters = parameters(&mut section, env);
     section.finish();
     let (deploy_project, destroy_project) = projects?;
@@ -66,6 +67,7 @@ fn entry(
         schedules: choices,
         max_lifetime,
         gate,
+        cost_per_hour,
     })
 }
 

@@ -7,6 +7,7 @@
 mod adopt;
 mod book;
 mod catalogue;
+mod cost;
 mod days;
 mod field;
 mod mistakes;

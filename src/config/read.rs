@@ -13,7 +13,7 @@ use super::rule::{Wrong, nearest};
 use super::section::Section;
 use super::source::Source;
 use super::types::Config;
-use super::{Place, adopt, catalogue, policy, schedules, settings, users, webhook};
+use super::{Place, adopt, catalogue, cost, policy, schedules, settings, users, webhook};
 use crate::model::policy::Policy;
 
 /// Reads `text`, which `file` holds.
@@ -55,6 +55,8 @@ fn all(mut root: Section<'_>) -> Config {
     let catalogue = catalogue::apps(root, &names, &build_env);
     let users = users::users(root);
     let webhook = webhook::webhook(root);
+    let costs = cost::costs(root);
+    let reporting = cost::reporting(root);
     let adopt = adopt::rule(root, &adopt::names(&catalogue, root));
     root.finish();
     Config {
@@ -68,6 +70,8 @@ fn all(mut root: Section<'_>) -> Config {
             keep_max: rules.keep_max,
             keep_per_week: rules.keep_per_week,
             keep_zone: rules.keep_zone,
+            costs,
+            reporting,
             webhook: webhook.is_some(),
             timing: rules.timing,
             max_attempts: rules.max_attempts,

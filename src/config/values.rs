@@ -297,6 +297,11 @@ pub(super) fn wake() -> Rule<Cron> {
     apart("an app that was just put to sleep would be woken at once")
 }
 
+/// When days are reported.
+pub(super) fn report() -> Rule<Cron> {
+    apart("the same day would be reported again and again")
+}
+
 /// A time that comes at most every ten minutes; else `what` would happen.
 fn apart(what: &'static str) -> Rule<Cron> {
     Rule::new(

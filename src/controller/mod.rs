@@ -14,6 +14,7 @@ mod observe;
 mod orphans;
 mod pass;
 mod queue;
+mod report;
 mod shards;
 mod state;
 pub mod triggers;
@@ -44,7 +45,6 @@ use crate::model::observed::{Observed, TagLook};
 use crate::model::policy::{Admission as Answer, Deletions, Policy};
 use crate::model::row::Row;
 use crate::model::schedule::Schedule;
-use crate::model::status::Phase;
 use crate::recorder::Recorder;
 use admission::Admission;
 use feed::Feed;
@@ -98,6 +98,8 @@ pub struct Controller {
     intervals: Intervals,
     workers: usize,
     started: Instant,
+    /// When it was last told what is saved.
+    told_at: Mutex<Option<Timestamp>>,
 }
 
 /// How long a key whose pass failed waits.
@@ -149,6 +151,7 @@ impl Controller {
             feed,
             randomness: Mutex::new(randomness),
             started: Instant::now(),
+            told_at: Mutex::default(),
             cloud,
             policy,
             clock,
@@ -172,6 +175,9 @@ impl Controller {
         let mut messenger = JoinSet::new();
         let controller = Arc::clone(self);
         messenger.spawn(async move { controller.deliver().await });
+        let mut reporter = JoinSet::new();
+        let controller = Arc::clone(self);
+        reporter.spawn(async move { controller.report_days().await });
         let mut keeper = JoinSet::new();
         let controller = Arc::clone(self);
         keeper.spawn(async move { controller.keep_leases().await });
@@ -179,6 +185,7 @@ impl Controller {
         let _ = shutdown.wait_for(|stop| *stop).await;
         observer.abort_all();
         messenger.abort_all();
+        reporter.abort_all();
         self.queue.shut_down();
         while workers.join_next().await.is_some() {}
         // Only now, so that the next holder finds everything written down.
@@ -277,11 +284,12 @@ impl Controller {
         let mut phases = BTreeMap::new();
         let mut due = 0;
         let ours = state.fleet.apps.values().filter(|app| held.has(&app.id));
-        for memory in ours.filter_map(|app| app.memory.as_ref()) {
+        let ours: Vec<&Memory> = ours.filter_map(|app| app.memory.as_ref()).collect();
+        for memory in &ours {
             *phases.entry(memory.status.phase).or_insert(0) += 1;
-            let left = memory.deployment.is_some() || memory.in_flight().is_some();
-            due += usize::from(memory.stop.is_some() && left && memory.status.phase != Phase::Suspended);
+            due += usize::from(crate::report::due_since(memory).is_some());
         }
+        self.publish_day(&state.fleet, &ours, now);
         self.metrics.fleet.set_apps(&phases);
         self.metrics.fleet.set_teardown_due(due);
         self.metrics.fleet.set_deletions(state.judgement.overall());

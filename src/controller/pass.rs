@@ -317,6 +317,12 @@ impl Controller {
                 .builds
                 .ended(new.kind, BuildOutcome::from(&settled.outcome), unsigned(took));
         }
+        if let Some(due) = before.and_then(crate::report::due_since)
+            && crate::report::due_since(memory).is_none()
+            && memory.stop.is_some()
+        {
+            self.metrics.day.gone(unsigned(now.duration_since(due)));
+        }
         let was_ready = before.is_some_and(|before| before.ready_since.is_some());
         if memory.ready_since.is_some()
             && !was_ready

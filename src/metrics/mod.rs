@@ -3,12 +3,13 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 mod aws;
 mod builds;
+mod day;
 mod fleet;
 mod lease;
 mod queue;
@@ -18,6 +19,7 @@ mod warnings;
 
 pub use aws::{AwsMetrics, KNOWN_CALLS, KNOWN_OUTCOMES};
 pub use builds::{BuildMetrics, BuildOutcome};
+pub use day::{DayMetrics, Standing};
 pub use fleet::FleetMetrics;
 pub use lease::{LeaseMetrics, Renewal, Transition};
 pub use queue::{QueueMetrics, Working};
@@ -44,6 +46,8 @@ pub struct Metrics {
     pub sweeps: SweepMetrics,
     /// How the fleet stands.
     pub fleet: FleetMetrics,
+    /// The ends of days.
+    pub day: DayMetrics,
     /// The shards that this process holds.
     pub leases: LeaseMetrics,
     /// Warnings of stops.
@@ -62,6 +66,7 @@ impl Metrics {
             aws: AwsMetrics::new(&register),
             sweeps: SweepMetrics::new(&register),
             fleet: FleetMetrics::new(&register),
+            day: DayMetrics::new(&register),
             leases: LeaseMetrics::new(&register),
             warnings: WarningMetrics::new(&register),
             registry: registry.clone(),
@@ -135,6 +140,14 @@ impl Register<'_> {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.made(IntGaugeVec::new(opts(name, help), labels))
+    }
+
+    fn fractions(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        self.made(GaugeVec::new(opts(name, help), labels))
+    }
+
+    fn sum(&self, name: &str, help: &str) -> Counter {
+        self.made(Counter::with_opts(opts(name, help)))
     }
 
     fn fraction(&self, name: &str, help: &str) -> Gauge {

@@ -134,3 +134,8 @@ impl Event {
         )
     }
 }
+
+/// The sort key that all lines of `time` and later are at or after, and all earlier ones before.
+pub fn first_key(time: Timestamp) -> String {
+    ulid_at(Entropy([0; 16]), time)
+}

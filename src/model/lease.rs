@@ -71,6 +71,14 @@ impl Held {
         }
     }
 
+    /// Whether this shard is one of them.
+    pub fn holds(&self, shard: Shard) -> bool {
+        match self {
+            Held::All => true,
+            Held::Shards { held, .. } => held.contains(&shard),
+        }
+    }
+
     /// Whether there is none at all.
     pub fn is_nothing(&self) -> bool {
         match self {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blueprint::{Blueprint, BuildKind, BuildRequest};
 use super::claim::{Bid, ClaimKey, Identity};
+use super::cost::Spent;
 use super::name::{AppId, BuildId, OperationId};
 use super::observed::{BuildFailure, StoppedTask};
 use super::row::{Desired, Problem};
@@ -94,6 +95,9 @@ pub struct Memory {
     /// lines are about it. Not there in a record that an older binary has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life: Option<String>,
+    /// Minutes that its builds took this month, for readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
     /// The newest decision, as `rule/reason`: history gets a line when it changes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub decision: String,
@@ -388,6 +392,7 @@ impl Memory {
             stopped_task: None,
             over_since: None,
             life: None,
+            spent: None,
             decision: String::new(),
             status: Status::default(),
         }

@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod backoff;
 pub mod blueprint;
 pub mod claim;
+pub mod cost;
 pub mod cron;
 pub mod history;
 pub mod keep;

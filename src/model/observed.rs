@@ -71,6 +71,8 @@ pub struct Build {
     pub phase: String,
     /// When CodeBuild accepted it.
     pub started_at: Option<Timestamp>,
+    /// When it was complete.
+    pub ended_at: Option<Timestamp>,
     /// A link to its log, when CodeBuild gave one.
     pub logs_url: Option<String>,
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
 use super::claim::{OnConflict, Scope};
+use super::cost::Cost;
+use super::cron::Cron;
 use super::memory::Accepted;
 use super::name::{AppName, ClusterName, ProjectName, User};
 use super::schedule::Schedule;
@@ -31,6 +33,10 @@ pub struct Policy {
     pub keep_per_week: Option<SignedDuration>,
     /// The zone whose Mondays begin such a week.
     pub keep_zone: TimeZone,
+    /// What things cost, for readers: no decision goes by it.
+    pub costs: Costs,
+    /// The day that reports are about.
+    pub reporting: Reporting,
     /// Whether warnings of stops go to a webhook.
     pub webhook: bool,
     /// Delays and patience.
@@ -124,6 +130,52 @@ impl Orphans {
     };
 }
 
+/// What things cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// The currency of every amount, three letters.
+    pub currency: String,
+    /// What a minute of a build costs beyond the allowance.
+    pub build_minute: Cost,
+    /// How many minutes of builds a month are paid for already. `None`: there is no such allowance.
+    pub build_minutes_per_month: Option<u32>,
+    /// For how long after a stop its hours count as saved. AWS knows no such figure: it is how long somebody would
+    /// have left the app running.
+    pub saved_at_most: SignedDuration,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self {
+            currency: "USD".to_owned(),
+            build_minute: Cost::ZERO,
+            build_minutes_per_month: None,
+            saved_at_most: SignedDuration::from_hours(3 * 24),
+        }
+    }
+}
+
+/// When the report of a day is made, and what it calls late.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reporting {
+    /// When the day before is reported.
+    pub at: Cron,
+    /// Whose days they are.
+    pub time_zone: TimeZone,
+    /// How long after it was due an app may still be there before it is late.
+    pub late_after: SignedDuration,
+}
+
+impl Default for Reporting {
+    fn default() -> Self {
+        Self {
+            at: Cron::parse("0 7 * * *").expect("every day at seven is a time"),
+            time_zone: TimeZone::UTC,
+            late_after: SignedDuration::from_mins(15),
+        }
+    }
+}
+
 /// One app that can be asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogueEntry {
@@ -159,6 +211,8 @@ pub struct CatalogueEntry {
     pub max_lifetime: Option<SignedDuration>,
     /// Whether its builds ask at the gate. Without, one build at a time is likely and not certain.
     pub gate: bool,
+    /// What one hour of it costs while it runs. `None`: that is not known, and nothing is said of its money.
+    pub cost_per_hour: Option<Cost>,
 }
 
 impl CatalogueEntry {

@@ -66,6 +66,11 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Reads what [`Phase::as_str`] tells.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
+    }
+
     /// All phases, in the order of a life.
     pub const ALL: [Phase; 10] = [
         Phase::Pending,

@@ -10,6 +10,7 @@ use super::plan::{Action, Requeue};
 use super::recall;
 use super::ungated;
 use crate::model::blueprint::BuildKind;
+use crate::model::cost::Spent;
 use crate::model::memory::{Deployment, Ending, Operation, Settled};
 use crate::model::observed::{Build, BuildFailure, BuildState, Gate, Observed};
 use crate::model::policy::{Admission, LONGEST_BUILD_LIFE, TOKEN_LIFE};
@@ -343,6 +344,14 @@ pub(super) fn settle(draft: &mut Draft<'_>, outcome: &Ending) -> Step {
         at: now,
         outcome: outcome.clone(),
     });
+    // Two readings that settle the same operation count its build once: memory is written by its version.
+    if let Observed::Present(build) = &draft.view.build
+        && operation.build.as_ref() == Some(&build.id)
+        && let Some(started) = build.started_at
+    {
+        let ended = build.ended_at.unwrap_or(now);
+        draft.memory.spent = Some(Spent::with(draft.memory.spent.as_ref(), started, ended));
+    }
     let kind = operation.kind;
     let blueprint = operation.blueprint.clone();
     let refused = operation.start_error.is_some();

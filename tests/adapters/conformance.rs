@@ -38,6 +38,7 @@ enum Call {
     Claims(Vec<u8>),
     Memory(u8),
     Events(u8, u32),
+    History(u8, u8, u8),
     Approve(u8),
     PauseFleet(bool),
     PauseApp(u8, bool),
@@ -102,6 +103,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => keys().prop_map(|keys| Call::Claims(keys.into_iter().collect())),
         1 => (0..3_u8).prop_map(Call::Memory),
         1 => (0..3_u8, 1..4_u32).prop_map(|(app, limit)| Call::Events(app, limit)),
+        1 => (0..3_u8, 0..10_u8, 0..10_u8).prop_map(|(app, from, to)| Call::History(app, from, to)),
         1 => (0..9_u8).prop_map(Call::Approve),
         1 => any::<bool>().prop_map(Call::PauseFleet),
         1 => (0..3_u8, any::<bool>()).prop_map(|(app, on)| Call::PauseApp(app, on)),
@@ -244,6 +246,10 @@ async fn answer(cloud: &Cloud, call: &Call, nth: usize, before: Option<&Write>) 
         }
         Call::Memory(n) => format!("{:?}", state.memory(&app(*n)).await),
         Call::Events(n, limit) => format!("{:?}", state.events(&app(*n), *limit).await),
+        Call::History(n, from, to) => {
+            let at = |n: u8| start() + jiff::SignedDuration::from_secs(i64::from(n));
+            format!("{:?}", state.history(&app(*n), at(*from), at(*to)).await)
+        }
         Call::Approve(n) => {
             let at = start() + jiff::SignedDuration::from_secs(i64::from(*n));
             let seen = state.approvals().await.unwrap();

@@ -271,6 +271,14 @@ impl StateStore for Fake {
         let of_app = events.iter().rev().filter(|event| event.id == *id);
         Ok(of_app.take(limit as usize).cloned().collect())
     }
+    async fn history(&self, id: &AppId, from: Timestamp, to: Timestamp) -> cloud::Result<Vec<Event>> {
+        self.state_table()?;
+        let events = lock(&self.events);
+        let of_app = || events.iter().filter(|event| event.id == *id);
+        let before = of_app().rfind(|event| event.time < from);
+        let then = of_app().filter(|event| from <= event.time && event.time < to);
+        Ok(before.into_iter().chain(then).cloned().collect())
+    }
     async fn approvals(&self) -> cloud::Result<Approvals> {
         self.state_table()?;
         Ok(*lock(&self.approvals))
@@ -377,11 +385,20 @@ keep_per_week = "10h"
 time_zone = "UTC"
 teardown = "0 18 * * *"
 
+[cost]
+currency = "EUR"
+build_minute = "0.005"
+build_minutes_per_month = 100
+
+[report]
+time_zone = "Europe/Berlin"
+
 [apps.shop]
 project = "child-app"
 cluster = "apps"
 domain = "example.com"
 schedule = "office"
+cost_per_hour = "0.10"
 "#;
     lamplighter::config::Config::from_toml(FILE).unwrap().policy
 }

@@ -59,7 +59,7 @@ fn unknown_keys_say_what_was_meant_or_where_they_belong() {
         (
             "colour = 1",
             "1:1 colour: is not a key that is known here = use one of the tables admission, adopt, api, apps, aws, build_env, \
-             daemon, intervals, log, orphans, policy, schedules, tables, users, webhook",
+             cost, daemon, intervals, log, orphans, policy, report, schedules, tables, users, webhook",
         ),
         (
             "policy.deploy_retry.factor = 2",
@@ -112,6 +112,18 @@ fn a_wrong_type_says_which_one_is_wanted() {
         (
             "[tables.state]",
             "1:1 tables.state: is a table, not 3 to 255 letters, digits, hyphens, underscores and dots = give 3 to 255 letters, digits, hyphens, underscores and dots",
+        ),
+        (
+            "[cost]\nbuild_minute = 0.005",
+            "2:16 cost.build_minute: is a number, not an amount, as text, with at most six decimals = give an amount, as text, with at most six decimals",
+        ),
+        (
+            "[cost]\nbuild_minute = \"0,005\"",
+            "2:16 cost.build_minute: \"0,005\" is not an amount = write for example \"0.0493\"; cost.currency says of what",
+        ),
+        (
+            "[cost]\ncurrency = \"$\"",
+            "2:12 cost.currency: \"$\" is not the code of a currency = write for example \"USD\" or \"EUR\"",
         ),
         (
             "policy = 1",

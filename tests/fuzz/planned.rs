@@ -307,6 +307,7 @@ impl Sight {
             state,
             phase: "BUILD".to_owned(),
             started_at: (self.claims > 1).then_some(now),
+            ended_at: (self.claims > 2).then_some(now),
             logs_url: None,
         })
     }

@@ -114,6 +114,7 @@ fn seen(id: &BuildId, stage: Stage) -> Seen {
         state: how,
         phase: phase.to_owned(),
         started_at: Some(shape::now()),
+        ended_at: None,
         logs_url: None,
     }
 }

@@ -11,7 +11,7 @@ use lamplighter::model::name::{
     AppId, AppName, BuildId, ClusterName, Entropy, HostName, OperationId, ProjectName, User,
 };
 use lamplighter::model::policy::{
-    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing, Users,
+    BuildEnv, CatalogueEntry, Costs, Orphans, ParameterRule, Policy, Reporting, Template, Timing, Users,
 };
 use lamplighter::model::row::Row;
 use serde_json::json;
@@ -194,6 +194,7 @@ fn policy() -> Policy {
         destroy_project: ProjectName::new("builder"),
         cluster: ClusterName::new("apps"),
         gate: true,
+        cost_per_hour: None,
         domain: "example.com".to_owned(),
         url: Template::parse("https://{host_name}/").unwrap(),
         health_path: "/healthz".to_owned(),
@@ -213,6 +214,8 @@ fn policy() -> Policy {
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: far,
+        costs: Costs::default(),
+        reporting: Reporting::default(),
         webhook: false,
         keep_per_week: None,
         keep_zone: jiff::tz::TimeZone::UTC,

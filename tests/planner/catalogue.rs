@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::name::{AppName, ClusterName, ProjectName};
 use lamplighter::model::policy::{
-    BuildEnv, CatalogueEntry, Orphans, ParameterRule, Policy, Template, Timing, Users,
+    BuildEnv, CatalogueEntry, Costs, Orphans, ParameterRule, Policy, Reporting, Template, Timing, Users,
 };
 use lamplighter::model::schedule::{Cron, CurfewAction, ManualStart, Schedule};
 
@@ -72,6 +72,7 @@ pub(crate) fn policy() -> Policy {
         schedule: schedule.map(str::to_owned),
         schedules: None,
         gate: true,
+        cost_per_hour: None,
         max_lifetime: (name == "brief").then_some(SignedDuration::from_hours(24)),
     };
     let mut strict = entry("strict", None);
@@ -96,6 +97,8 @@ pub(crate) fn policy() -> Policy {
         scope: Scope::User,
         on_conflict: OnConflict::Refuse,
         keep_max: SignedDuration::from_hours(72),
+        costs: Costs::default(),
+        reporting: Reporting::default(),
         webhook: false,
         keep_per_week: None,
         keep_zone: jiff::tz::TimeZone::UTC,

@@ -642,6 +642,7 @@ impl World {
             state: build.ended.clone().unwrap_or(BuildState::Running),
             phase: build.phase.to_owned(),
             started_at: Some(build.started),
+            ended_at: None,
             logs_url: None,
         })
         .into()

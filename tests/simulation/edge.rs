@@ -292,6 +292,10 @@ impl StateStore for Edge {
         self.ground.tables.events(id, limit).await
     }
 
+    async fn history(&self, id: &AppId, from: Timestamp, to: Timestamp) -> Result<Vec<Event>> {
+        self.ground.tables.history(id, from, to).await
+    }
+
     async fn approvals(&self) -> Result<Approvals> {
         self.read("dynamodb.GetItem", |ground| ground.tables.items().approvals)
             .await
@@ -439,6 +443,7 @@ fn build_of(build: &BuildView) -> Build {
         state,
         phase: build.phase.as_str().to_owned(),
         started_at: Some(build.started),
+        ended_at: build.ended,
         logs_url: None,
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lamplighter::cloud::{DesiredStore, Result, Rows, StateSnapshot, StateStore, Swapped, Write, WriteError};
 use lamplighter::model::claim::{Bid, Claim, ClaimKey};
-use lamplighter::model::history::Event;
+use lamplighter::model::history::{Event, first_key};
 use lamplighter::model::keep::Ledger;
 use lamplighter::model::lease::{Lease, Shard};
 use lamplighter::model::memory::Memory;
@@ -267,6 +267,18 @@ impl StateStore for MemoryTables {
             .take(usize::try_from(limit).unwrap())
             .cloned()
             .collect())
+    }
+
+    async fn history(&self, id: &AppId, from: Timestamp, to: Timestamp) -> Result<Vec<Event>> {
+        let items = self.items();
+        let (from, to) = (first_key(from), first_key(to));
+        let Some(lines) = items.events.get(id) else {
+            return Ok(Vec::new());
+        };
+        let before = lines.range(..from.clone()).next_back();
+        let then = (from < to).then(|| lines.range(from..to));
+        let all = before.into_iter().chain(then.into_iter().flatten());
+        Ok(all.map(|(_, line)| line.clone()).collect())
     }
 
     async fn approvals(&self) -> Result<Approvals> {

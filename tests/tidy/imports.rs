@@ -17,7 +17,7 @@ macro_rules! with {
     };
 }
 
-const TABLE: [Rule; 15] = [
+const TABLE: [Rule; 16] = [
     // A macro, and with the feature of its name a list. Whoever plants a bug names only the macro.
     Rule {
         module: "planted",
@@ -43,8 +43,14 @@ const TABLE: [Rule; 15] = [
         module: "config",
         may: with!(),
     },
+    // What the report says of money, metrics show at all times.
     Rule {
         module: "metrics",
+        may: with!("report"),
+    },
+    // Tells what became of a day from plain data; whoever wants a report gathers that.
+    Rule {
+        module: "report",
         may: with!(),
     },
     // A view is what the planner is given, so whoever builds one has to name it.
@@ -80,7 +86,8 @@ const TABLE: [Rule; 15] = [
             "inventory",
             "metrics",
             "planner",
-            "recorder"
+            "recorder",
+            "report"
         ),
     },
     // The two tables, and not CodeBuild or ECS: the API asks for things by writing rows, like any portal. Of
@@ -94,7 +101,8 @@ const TABLE: [Rule; 15] = [
             "cloud::StateStore",
             "cloud::WriteError",
             "controller::handle",
-            "metrics"
+            "metrics",
+            "report"
         ),
     },
     // A verb of its own: it asks the planner, and writes as the daemon writes. Of the executor it names what a

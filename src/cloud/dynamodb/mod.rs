@@ -11,6 +11,7 @@ mod actions;
 mod bids;
 mod desired;
 pub mod export;
+mod history;
 mod item;
 mod keeps;
 mod leases;

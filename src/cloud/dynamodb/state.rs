@@ -126,37 +126,13 @@ impl StateStore for DynamoDb {
     }
 
     async fn events(&self, id: &AppId, limit: u32) -> Result<Vec<Event>> {
-        let call = "dynamodb.Query";
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut events = Vec::new();
-        let mut after = None;
-        loop {
-            let left = wanted - events.len();
-            let page = self
-                .client
-                .query()
-                .table_name(&self.tables.events)
-                .key_condition_expression("#id = :id")
-                .expression_attribute_names("#id", "id")
-                .expression_attribute_values(":id", item::text(id.as_str()))
-                .consistent_read(true)
-                .scan_index_forward(false)
-                .limit(i32::try_from(left.clamp(1, 1000)).unwrap_or(1000))
-                .set_exclusive_start_key(after.clone())
-                .send()
-                .await
-                .map_err(|e| aws::map(call, e))?;
-            // A line that cannot be read, say of an older release, must not hide the others.
-            let readable = pages::listed(call, page.items)?
-                .into_iter()
-                .filter_map(|found| item::read_event(found).ok());
-            events.extend(readable.take(left));
-            let last = page.last_evaluated_key.filter(|key| !key.is_empty());
-            after = pages::next(call, after.as_ref(), last)?;
-            if after.is_none() || events.len() >= wanted {
-                return Ok(events);
-            }
-        }
+        self.newest_events(id, None, limit).await
+    }
+
+    async fn history(&self, id: &AppId, from: Timestamp, to: Timestamp) -> Result<Vec<Event>> {
+        let mut told = self.newest_events(id, Some(from), 1).await?;
+        told.extend(self.events_between(id, from, to).await?);
+        Ok(told)
     }
 
     async fn approvals(&self) -> Result<Approvals> {

@@ -1,0 +1,141 @@
+//! The ends of days, and what they save.
+
+use std::collections::BTreeMap;
+
+use prometheus::{Counter, Gauge, GaugeVec, Histogram, IntGauge};
+
+use super::{Register, count};
+use crate::model::cost::Cost;
+use crate::report::{Builds, Running};
+
+/// Upper bounds of the time from a stop that is due to an app that is gone.
+const TEARDOWN_SECONDS: [f64; 9] = [60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0];
+
+/// What the label of an orphan's cost is.
+const ORPHAN: &str = "orphan";
+
+/// The ends of days.
+#[derive(Clone, Debug)]
+pub struct DayMetrics {
+    overdue: IntGauge,
+    delay: Histogram,
+    exemptions: IntGauge,
+    cost_per_hour: GaugeVec,
+    saved_hours: Counter,
+    saved_cost: Counter,
+    build_minutes_used: IntGauge,
+    build_minutes_allowance: IntGauge,
+    last_report: Gauge,
+}
+
+/// How things stand now.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Apps that are late: due for longer than they may be, and not gone.
+    pub overdue: usize,
+    /// Apps that are up because they are exempt.
+    pub exempt: usize,
+    /// What runs costs an hour, by why it runs.
+    pub cost_per_hour: BTreeMap<Running, Cost>,
+    /// What orphans cost an hour.
+    pub orphans_per_hour: Cost,
+    /// Hours that stops have saved since this was last told.
+    pub saved_hours: f64,
+    /// What they would have cost.
+    pub saved_cost: Cost,
+}
+
+impl Running {
+    /// The label's value.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Wanted => "wanted",
+            Self::Exempt => "exempt",
+            Self::Overdue => "overdue",
+        }
+    }
+}
+
+impl DayMetrics {
+    pub(super) fn new(register: &Register<'_>) -> Self {
+        let cost_per_hour = register.fractions(
+            "cost_per_hour",
+            "What runs now costs an hour in the configured currency, by why it runs.",
+            &["reason"],
+        );
+        for running in Running::ALL {
+            cost_per_hour.with_label_values(&[running.as_str()]);
+        }
+        cost_per_hour.with_label_values(&[ORPHAN]);
+        Self {
+            overdue: register.gauge(
+                "teardown_overdue",
+                "Apps that have been due for longer than report.late_after and are not gone.",
+            ),
+            delay: register.histogram(
+                "teardown_delay_seconds",
+                "From a stop that is due to the app that is gone or suspended.",
+                &TEARDOWN_SECONDS,
+            ),
+            exemptions: register.gauge("exemptions", "Apps that are up now because they are exempt."),
+            cost_per_hour,
+            saved_hours: register.sum(
+                "saved_hours_total",
+                "Hours in which apps did not run because a stop had come.",
+            ),
+            saved_cost: register.sum(
+                "saved_cost_total",
+                "What those hours would have cost in the configured currency.",
+            ),
+            build_minutes_used: register.gauge(
+                "build_minutes_used",
+                "Minutes that builds have taken in this calendar month.",
+            ),
+            build_minutes_allowance: register.gauge(
+                "build_minutes_allowance",
+                "Minutes of builds a month that are paid for already; 0 when there is no such allowance.",
+            ),
+            last_report: register.fraction(
+                "last_report_timestamp_seconds",
+                "When this process last reported a day; 0 before the first.",
+            ),
+        }
+    }
+
+    /// An app that was due is gone, or suspended.
+    pub fn gone(&self, after: std::time::Duration) {
+        self.delay.observe(after.as_secs_f64());
+    }
+
+    /// How things stand now.
+    pub fn stand(&self, standing: &Standing) {
+        self.overdue.set(count(standing.overdue));
+        self.exemptions.set(count(standing.exempt));
+        let cost =
+            |reason: &str, cost: Cost| self.cost_per_hour.with_label_values(&[reason]).set(cost.as_f64());
+        for running in Running::ALL {
+            let now = standing.cost_per_hour.get(&running).copied();
+            cost(running.as_str(), now.unwrap_or_default());
+        }
+        cost(ORPHAN, standing.orphans_per_hour);
+        self.saved_hours.inc_by(standing.saved_hours);
+        self.saved_cost.inc_by(standing.saved_cost.as_f64());
+    }
+
+    /// How many minutes builds have taken this month.
+    pub fn set_builds(&self, builds: &Builds) {
+        self.build_minutes_used
+            .set(i64::try_from(builds.minutes).unwrap_or(i64::MAX));
+        self.build_minutes_allowance
+            .set(i64::from(builds.allowance.unwrap_or(0)));
+    }
+
+    /// A day was reported.
+    pub fn reported(&self, at: jiff::Timestamp) {
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "seconds fit for as long as anybody looks"
+        )]
+        self.last_report.set(at.as_second() as f64);
+    }
+}

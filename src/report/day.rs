@@ -1,0 +1,218 @@
+//! Adds the apps of a day up.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::life::{self, Stretch};
+use super::money::{self, Meter};
+use super::{
+    Boundary, Day, Due, Exempt, Known, Left, LeftKind, Outcome, Report, Subject, Which, is_beyond, seconds,
+    text,
+};
+use crate::model::history::Event;
+use crate::model::memory::Memory;
+use crate::model::orphan::Orphan;
+use crate::model::policy::Policy;
+use crate::model::row::Desired;
+use crate::model::schedule::later;
+use crate::model::status::Phase;
+
+/// For how long after a day what became of its stops is looked for.
+pub const LOOKED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The report of `day`, told at `now`.
+pub fn of(day: &Day, known: &Known<'_>, policy: &Policy, now: Timestamp) -> Report {
+    let until = later(day.to, LOOKED_FOR).min(now);
+    let mut meter = Meter::new(policy, day, now);
+    let (mut due, mut exempt, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    for (subject, events) in &known.apps {
+        let life = life::stretches(*subject, events, until, now);
+        meter.count(*subject, &life);
+        due.extend(stops(*subject, &life, day, policy, until));
+        exempt.extend(exemptions(*subject, &life, events, (day, policy, now)));
+        left.extend(left_over(*subject, policy));
+    }
+    left.extend(known.orphans.iter().map(|orphan| stray(orphan, policy)));
+    due.sort_by(|a, b| (a.due, &a.which.id).cmp(&(b.due, &b.which.id)));
+    exempt.sort_by(|a, b| (a.since, &a.which.id).cmp(&(b.since, &b.which.id)));
+    left.sort_by(|a, b| (a.since, &a.which.id).cmp(&(b.since, &b.which.id)));
+    let memories = known.apps.iter().filter_map(|(subject, _)| subject.memory);
+    let builds = money::builds(memories, &policy.costs, now);
+    let left_per_hour = left.iter().filter_map(|left| left.cost_per_hour).sum();
+    let next = policy.schedules.values().map(|schedule| Boundary {
+        schedule: schedule.name.clone(),
+        action: schedule.action,
+        at: schedule.next_boundary(now, None),
+    });
+    let mut report = Report {
+        day: day.date,
+        time_zone: day.zone.iana_name().unwrap_or("UTC").to_owned(),
+        from: day.from,
+        to: day.to,
+        as_of: now,
+        due,
+        exempt,
+        left,
+        money: meter.read(left_per_hour, builds),
+        next: next.collect(),
+        text: String::new(),
+    };
+    report.text = text::of(&report);
+    report
+}
+
+/// Every stop of one app that was due on the day.
+fn stops<'a>(
+    subject: Subject<'a>,
+    life: &'a [Stretch],
+    day: &'a Day,
+    policy: &'a Policy,
+    until: Timestamp,
+) -> impl Iterator<Item = Due> + 'a {
+    let mut firsts: BTreeMap<Timestamp, usize> = BTreeMap::new();
+    for (at, stretch) in life.iter().enumerate() {
+        if let Some(due) = stretch.inputs.stop_due.filter(|due| day.has(*due)) {
+            firsts.entry(due).or_insert(at);
+        }
+    }
+    firsts.into_iter().map(move |(due, first)| {
+        let (outcome, at) = became(subject, &life[first..], due);
+        let delay = at.unwrap_or(until).duration_since(due);
+        let left = subject.memory.filter(|_| outcome == Outcome::Left);
+        Due {
+            which: Which::of(subject),
+            due,
+            rule: life[first].inputs.stop_rule.clone().unwrap_or_default(),
+            outcome,
+            at,
+            delay_seconds: seconds(delay),
+            late: outcome != Outcome::WantedAgain && delay > policy.reporting.late_after,
+            why: left.map(|memory| memory.status.message.clone()),
+        }
+    })
+}
+
+/// What became of the stop that `life` begins with. One that took another's place goes on with it.
+fn became(subject: Subject<'_>, life: &[Stretch], due: Timestamp) -> (Outcome, Option<Timestamp>) {
+    for stretch in life {
+        let outcome = match stretch.phase {
+            Phase::Destroyed => Outcome::Gone,
+            Phase::Suspended => Outcome::Suspended,
+            _ if stretch.inputs.stop_due.is_none_or(|other| other < due) => Outcome::WantedAgain,
+            _ => continue,
+        };
+        return (outcome, Some(stretch.from));
+    }
+    match (subject.memory, life.last()) {
+        // Forgotten, which only comes once nothing is left.
+        (None, Some(last)) => (Outcome::Gone, Some(last.from)),
+        _ => (Outcome::Left, None),
+    }
+}
+
+/// When one app ran on although its day was over, since it was exempt.
+fn exemptions(
+    subject: Subject<'_>,
+    life: &[Stretch],
+    events: &[Event],
+    (day, policy, now): (&Day, &Policy, Timestamp),
+) -> Vec<Exempt> {
+    let mut found: BTreeMap<Timestamp, Exempt> = BTreeMap::new();
+    let Some(memory) = subject.memory else {
+        return Vec::new();
+    };
+    for stretch in life.iter().filter(|stretch| stretch.is_up()) {
+        let (Some(until), None) = (stretch.inputs.keep_until, stretch.inputs.stop_due) else {
+            continue;
+        };
+        let Some(since) = money::exempt_from(memory, &stretch.inputs, policy) else {
+            continue;
+        };
+        // What the memory says now ends with now, and counts all the same.
+        let (from, to) = (stretch.from.max(day.from), stretch.to.min(day.to));
+        if since.max(from) > until.min(to) || from > to || since > now {
+            continue;
+        }
+        let told = exemption(memory, events, until, stretch.to);
+        found.insert(
+            since,
+            Exempt {
+                which: Which::of(subject),
+                since,
+                until,
+                ..told
+            },
+        );
+    }
+    found.into_values().collect()
+}
+
+/// Who gave an exemption, and why: as it is told now, or as history told it when it was given.
+fn exemption(memory: &Memory, events: &[Event], until: Timestamp, before: Timestamp) -> Exempt {
+    let holds = memory.status.exemption.as_ref();
+    let holds = holds.filter(|exemption| exemption.until == until);
+    let given = events
+        .iter()
+        .rfind(|event| event.reason == "Exempted" && event.time <= before);
+    let told = || given.map(|event| event.message.clone());
+    Exempt {
+        which: Which::default(),
+        since: until,
+        until,
+        source: holds.map(|exemption| exemption.source),
+        by: holds.map_or_else(
+            || given.and_then(|event| event.requested_by.clone()),
+            |exemption| exemption.by.clone(),
+        ),
+        reason: holds.map_or_else(told, |exemption| exemption.reason.clone()),
+    }
+}
+
+/// What is left of one app although it should not be there.
+fn left_over(subject: Subject<'_>, policy: &Policy) -> Option<Left> {
+    let memory = subject.memory?;
+    // What was found is an orphan as long as it has no row.
+    if memory.found.is_some() && subject.row.is_none() {
+        return None;
+    }
+    let stop = memory.stop.as_ref();
+    let stop = stop.filter(|stop| is_beyond(memory, stop.at_most));
+    let gone = memory.row_gone.as_ref().filter(|gone| gone.confirmed);
+    let accepted = memory.accepted.as_ref();
+    let unwanted = accepted.filter(|accepted| accepted.desired == Desired::Destroyed);
+    let (kind, since) = match (stop, &memory.leftover) {
+        (_, Some(leftover)) => (LeftKind::Unwanted, leftover.since),
+        (Some(stop), None) => (LeftKind::Due, stop.due),
+        (None, None) if is_beyond(memory, Desired::Destroyed) => {
+            let asked = unwanted.map(|accepted| accepted.request.at);
+            (LeftKind::Unwanted, gone.map(|gone| gone.since).or(asked)?)
+        }
+        (None, None) => return None,
+    };
+    Some(Left {
+        which: Which::of(subject),
+        kind,
+        since: Some(since),
+        reason: memory.status.message.clone(),
+        cost_per_hour: money::hourly(memory, policy),
+    })
+}
+
+/// What AWS shows and nothing asks for.
+fn stray(orphan: &Orphan, policy: &Policy) -> Left {
+    let identity = orphan.identity.as_ref();
+    let which = Which {
+        id: orphan.id.to_string(),
+        user: identity.map(|identity| identity.user.to_string()),
+        app: identity.map(|identity| identity.app.to_string()),
+        host_name: identity.map(|identity| identity.host_name.to_string()),
+    };
+    Left {
+        cost_per_hour: money::hourly_of_orphan(orphan, policy),
+        which,
+        kind: LeftKind::Orphan,
+        since: orphan.since,
+        reason: orphan.state.as_str().to_owned(),
+    }
+}

@@ -1,0 +1,175 @@
+//! Hours in which apps ran, and in which they did not because a stop had come, and what both cost.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::life::{Stretch, is_up};
+use super::{Builds, Day, Hours, Money, Subject};
+use crate::model::cost::Cost;
+use crate::model::history::Inputs;
+use crate::model::keep;
+use crate::model::memory::Memory;
+use crate::model::orphan::Orphan;
+use crate::model::policy::{Costs, Policy};
+use crate::model::row::Desired;
+use crate::model::schedule::later;
+use crate::model::status::Phase;
+
+/// Why an app runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Running {
+    /// It is wanted.
+    Wanted,
+    /// The end of its day has come, and it is exempt from that.
+    Exempt,
+    /// A stop is due, and it is not down yet.
+    Overdue,
+}
+
+impl Running {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Wanted, Self::Exempt, Self::Overdue];
+}
+
+/// Why an app runs now; `None`: it does not.
+pub fn standing(memory: &Memory, policy: &Policy, now: Timestamp) -> Option<Running> {
+    let inputs = Inputs::of(memory);
+    if !is_up(memory.status.phase, inputs.stop_due.is_some()) {
+        return None;
+    }
+    Some(if inputs.stop_due.is_some() {
+        Running::Overdue
+    } else if exempt_from(memory, &inputs, policy).is_some_and(|since| since <= now) {
+        Running::Exempt
+    } else {
+        Running::Wanted
+    })
+}
+
+/// Whether an app that its row wants up is down now because a stop has come, and that counts as saved.
+pub fn saves(memory: &Memory, policy: &Policy, now: Timestamp) -> bool {
+    let down = matches!(memory.status.phase, Phase::Destroyed | Phase::Suspended);
+    down && memory.row_gone.is_none()
+        && saved_until(&Inputs::of(memory), &policy.costs).is_some_and(|until| now < until)
+}
+
+/// What an hour of an app costs, if its catalogue entry says so.
+pub fn hourly(memory: &Memory, policy: &Policy) -> Option<Cost> {
+    let accepted = memory.accepted.as_ref()?;
+    policy
+        .catalogue
+        .get(&accepted.blueprint.identity.app)?
+        .cost_per_hour
+}
+
+/// Minutes of builds in the month of `now`.
+pub fn builds<'m>(memories: impl Iterator<Item = &'m Memory>, costs: &Costs, now: Timestamp) -> Builds {
+    let month = crate::model::cost::month(now);
+    let spent = memories.filter_map(|memory| memory.spent.as_ref());
+    let minutes = spent
+        .filter(|spent| spent.month == month)
+        .map(|spent| u64::from(spent.minutes))
+        .sum();
+    let allowance = costs.build_minutes_per_month;
+    let beyond = u64::saturating_sub(minutes, u64::from(allowance.unwrap_or(0)));
+    Builds {
+        month,
+        minutes,
+        allowance,
+        cost: costs.build_minute.times(beyond),
+    }
+}
+
+/// From when on an app's exemption keeps it up: the end of the day that it puts off.
+pub(super) fn exempt_from(memory: &Memory, inputs: &Inputs, policy: &Policy) -> Option<Timestamp> {
+    let until = inputs.keep_until?;
+    let mut accepted = memory.accepted.clone()?;
+    accepted.request.at = inputs.requested_at?;
+    let first = keep::first(policy, &accepted, inputs.woken_at)?.hour();
+    (first < until).then_some(first)
+}
+
+/// Until when an app that a stop has put down counts as saved.
+fn saved_until(inputs: &Inputs, costs: &Costs) -> Option<Timestamp> {
+    let due = inputs.stop_due?;
+    (inputs.desired == Some(Desired::Running)).then(|| later(due, costs.saved_at_most))
+}
+
+/// Adds the hours of many apps up.
+pub(super) struct Meter<'a> {
+    policy: &'a Policy,
+    day: &'a Day,
+    /// What of the day is over.
+    until: Timestamp,
+    sums: [(SignedDuration, Cost); 4],
+}
+
+impl<'a> Meter<'a> {
+    pub(super) fn new(policy: &'a Policy, day: &'a Day, now: Timestamp) -> Self {
+        Self {
+            policy,
+            day,
+            until: day.to.min(now),
+            sums: [(SignedDuration::ZERO, Cost::ZERO); 4],
+        }
+    }
+
+    /// Counts one app's day.
+    pub(super) fn count(&mut self, subject: Subject<'_>, life: &[Stretch]) {
+        let Some(memory) = subject.memory else { return };
+        let rate = hourly(memory, self.policy).unwrap_or_default();
+        for stretch in life {
+            let (from, to) = (stretch.from.max(self.day.from), stretch.to.min(self.until));
+            let all = between(from, to);
+            if stretch.is_up() && stretch.inputs.stop_due.is_some() {
+                self.add(2, all, rate);
+            } else if stretch.is_up() {
+                let until = stretch.inputs.keep_until.unwrap_or(Timestamp::MIN);
+                let exempt = exempt_from(memory, &stretch.inputs, self.policy)
+                    .map_or(SignedDuration::ZERO, |since| {
+                        between(since.max(from), until.min(to))
+                    });
+                self.add(1, exempt, rate);
+                self.add(0, all - exempt, rate);
+            } else if stretch.is_down()
+                && stretch.inputs.row_gone_since.is_none()
+                && let Some(until) = saved_until(&stretch.inputs, &self.policy.costs)
+            {
+                self.add(3, between(from, to.min(until)), rate);
+            }
+        }
+    }
+
+    fn add(&mut self, sum: usize, time: SignedDuration, rate: Cost) {
+        let (hours, cost) = &mut self.sums[sum];
+        *hours += time;
+        *cost += rate.over(time);
+    }
+
+    /// What it came to.
+    pub(super) fn read(&self, left_per_hour: Cost, builds: Builds) -> Money {
+        let [wanted, exempt, overdue, saved] = self.sums.map(|(time, cost)| Hours {
+            hours: (time.as_secs_f64() / 36.0).round() / 100.0,
+            cost,
+        });
+        Money {
+            currency: self.policy.costs.currency.clone(),
+            wanted,
+            exempt,
+            overdue,
+            saved,
+            left_per_hour,
+            builds,
+        }
+    }
+}
+
+/// The time between two instants; none if they are the other way round.
+fn between(from: Timestamp, to: Timestamp) -> SignedDuration {
+    to.duration_since(from).max(SignedDuration::ZERO)
+}
+
+/// What an hour of an orphan costs, if it is known which app it is.
+pub fn hourly_of_orphan(orphan: &Orphan, policy: &Policy) -> Option<Cost> {
+    let identity = orphan.identity.as_ref()?;
+    policy.catalogue.get(&identity.app)?.cost_per_hour
+}

@@ -1,0 +1,313 @@
+//! The report of a day: what history and memory say of it, in JSON and in words, and days that there is no report of.
+
+use jiff::{SignedDuration, Timestamp};
+use lamplighter::api::Access;
+use lamplighter::model::cost::Spent;
+use lamplighter::model::history::{Event, Inputs};
+use lamplighter::model::memory::{Deployment, Found, Memory, Stop};
+use lamplighter::model::name::Entropy;
+use lamplighter::model::row::Desired;
+use lamplighter::model::status::{Exemption, Phase, Source};
+use serde_json::{Value, json};
+
+use crate::support::{Fake, Served, id, time};
+
+/// What history says of `a1`: at each time its phase, and whatever else mattered.
+fn tell(fake: &Fake, lines: &[(&str, &str, Inputs)]) {
+    let mut events = fake.events.lock().unwrap();
+    events.clear();
+    for (n, (at, phase, inputs)) in (0..).zip(lines) {
+        let at: Timestamp = time(at);
+        let (key, ttl) = Event::keys(at, Entropy([n; 16]));
+        events.push(Event {
+            id: id("a1"),
+            at: key,
+            time: at,
+            rule: "Any".to_owned(),
+            reason: "Any".to_owned(),
+            message: String::new(),
+            phase: (*phase).to_owned(),
+            version: None,
+            life: None,
+            requested_by: None,
+            inputs: Some(inputs.clone()),
+            ttl,
+        });
+    }
+}
+
+/// An app that was asked for at nine, as its history has it.
+fn asked() -> Inputs {
+    Inputs {
+        desired: Some(Desired::Running),
+        requested_at: Some(time("2026-11-20T09:00:00Z")),
+        schedule: Some("office".to_owned()),
+        ..Inputs::default()
+    }
+}
+
+/// The same once the end of its day had come.
+fn due(at: &str) -> Inputs {
+    Inputs {
+        stop_rule: Some("Curfew".to_owned()),
+        stop_due: Some(time(at)),
+        ..asked()
+    }
+}
+
+const EVENING: &str = "2026-11-20T18:00:00Z";
+
+/// `a1`, as it is remembered at half past nine in the evening of Berlin.
+async fn in_the_evening(change: impl FnOnce(&mut Memory)) -> Served {
+    let served = Served::start(Access::ThisMachine).await;
+    let fake = &served.fake;
+    *fake.later.lock().unwrap() = SignedDuration::from_hours(10) + SignedDuration::from_mins(30);
+    fake.accept_a1();
+    fake.rows.lock().unwrap().remove(&id("b2"));
+    fake.memories.lock().unwrap().remove(&id("c3"));
+    fake.change("a1", change);
+    fake.sweep();
+    served
+}
+
+fn stopped(memory: &mut Memory, phase: Phase) {
+    memory.status.phase = phase;
+    memory.stop = Some(Stop {
+        due: time(EVENING),
+        rule: "Curfew".to_owned(),
+        at_most: Desired::Destroyed,
+        by: None,
+    });
+}
+
+fn deployed(memory: &mut Memory) {
+    memory.deployment = Some(Deployment {
+        blueprint: memory.accepted.as_ref().unwrap().blueprint.clone(),
+        complete: true,
+        at: time("2026-11-20T09:05:00Z"),
+    });
+}
+
+async fn report(served: &Served, day: &str) -> Value {
+    let answer = served.get(&format!("/api/v1/report?day={day}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+fn hours(report: &Value) -> [f64; 4] {
+    ["wanted", "exempt", "overdue", "saved"].map(|why| report["money"][why]["hours"].as_f64().unwrap())
+}
+
+#[tokio::test]
+async fn what_was_due_and_is_gone_is_told_with_what_it_cost_and_saved() {
+    let served = in_the_evening(|memory| {
+        stopped(memory, Phase::Destroyed);
+        memory.spent = Some(Spent {
+            month: "2026-11".to_owned(),
+            minutes: 103,
+        });
+    })
+    .await;
+    tell(
+        &served.fake,
+        &[
+            ("2026-11-20T09:00:00Z", "Deploying", asked()),
+            ("2026-11-20T09:30:00Z", "Ready", asked()),
+            ("2026-11-20T18:00:05Z", "Destroying", due(EVENING)),
+            ("2026-11-20T18:30:00Z", "Destroyed", due(EVENING)),
+        ],
+    );
+    let report = report(&served, "today").await;
+    let gone = json!([{
+        "id": "a1", "user": "ann", "app": "shop", "hostName": "a.example.com", "due": EVENING, "rule": "Curfew",
+        "outcome": "Gone", "at": "2026-11-20T18:30:00Z", "delaySeconds": 1800, "late": true,
+    }]);
+    assert_eq!(report["due"], gone);
+    assert_eq!((&report["exempt"], &report["left"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&report["from"], &report["to"]),
+        (&json!("2026-11-19T23:00:00Z"), &json!("2026-11-20T23:00:00Z"))
+    );
+    assert_eq!(hours(&report), [8.5, 0.0, 0.5, 2.0]);
+    assert_eq!(report["money"]["saved"]["cost"], 0.2);
+    assert_eq!(
+        report["money"]["builds"],
+        json!({"month": "2026-11", "minutes": 103, "allowance": 100, "cost": 0.015})
+    );
+    assert_eq!(
+        report["text"].as_str().unwrap(),
+        "Friday 2026-11-20 in Europe/Berlin, which is not over, as of 2026-11-20 21:30:00 +01:00
+1 due: 1 gone, 0 suspended, 0 wanted again, 0 left; 1 late; 0 exempt
+Due:
+  19:00:00  a1 (shop, ann, a.example.com)  Curfew  gone after 30m, late
+Money:
+  ran 8.50 h, 0.85 EUR
+  ran exempt 0.00 h, 0.00 EUR
+  ran although due 0.50 h, 0.05 EUR
+  saved by stops 2.00 h, 0.20 EUR
+  what is left costs 0.00 EUR an hour
+  builds of 2026-11: 103 of 100 minutes, 0.02 EUR
+Next:
+  office destroys 2026-11-21 19:00:00 +01:00
+"
+    );
+}
+
+#[tokio::test]
+async fn what_is_due_and_still_there_is_left_whatever_day_it_was_due_and_says_why() {
+    let served = in_the_evening(|memory| {
+        stopped(memory, Phase::Destroying);
+        deployed(memory);
+        memory.status.message = "The build failed in BUILD.".to_owned();
+    })
+    .await;
+    tell(
+        &served.fake,
+        &[
+            ("2026-11-20T09:30:00Z", "Ready", asked()),
+            ("2026-11-20T18:00:05Z", "Destroying", due(EVENING)),
+        ],
+    );
+    let today = report(&served, "2026-11-20").await;
+    let late = &today["due"][0];
+    assert_eq!((&late["outcome"], &late["late"]), (&json!("Left"), &json!(true)));
+    assert_eq!(late["why"], "The build failed in BUILD.");
+    assert_eq!(late["delaySeconds"], 2 * 3600 + 1800);
+    let left = json!([{
+        "id": "a1", "user": "ann", "app": "shop", "hostName": "a.example.com", "kind": "Due", "since": EVENING,
+        "reason": "The build failed in BUILD.", "costPerHour": 0.1,
+    }]);
+    assert_eq!(today["left"], left);
+    assert_eq!(today["money"]["leftPerHour"], 0.1);
+    assert_eq!(hours(&today), [8.5, 0.0, 2.5, 0.0]);
+    // It is left on any day; due it was on this one.
+    let yesterday = report(&served, "yesterday").await;
+    assert_eq!((&yesterday["due"], &yesterday["left"]), (&json!([]), &left));
+}
+
+#[tokio::test]
+async fn who_was_exempt_is_told_with_who_gave_it_and_why_and_its_hours_apart() {
+    let until = "2026-11-20T20:00:00Z";
+    let kept = Inputs {
+        keep_until: Some(time(until)),
+        ..asked()
+    };
+    let served = in_the_evening(|memory| {
+        deployed(memory);
+        memory.status.exemption = Some(Exemption {
+            until: time("2026-11-20T22:00:00Z"),
+            source: Source::Api,
+            by: Some("the desk".to_owned()),
+            reason: Some("a demo\u{1b}[31m".to_owned()),
+        });
+    })
+    .await;
+    tell(&served.fake, &[("2026-11-20T09:30:00Z", "Ready", kept)]);
+    let told = report(&served, "today").await;
+    // The newest line was written under an older exemption; both were the same stretch beyond its day.
+    assert_eq!(
+        told["exempt"],
+        json!([{
+            "id": "a1", "user": "ann", "app": "shop", "hostName": "a.example.com", "since": EVENING,
+            "until": "2026-11-20T22:00:00Z", "source": "Api", "by": "the desk", "reason": "a demo\u{1b}[31m",
+        }])
+    );
+    assert_eq!(told["due"], json!([]), "it is not due");
+    assert_eq!(hours(&told), [9.0, 2.0, 0.0, 0.0]);
+    let text = told["text"].as_str().unwrap();
+    assert!(text.contains("by \"the desk\": \"a demo\\u{1b}[31m\""), "{text}");
+}
+
+#[tokio::test]
+async fn an_app_that_is_asked_for_again_before_it_was_down_is_wanted_and_not_late() {
+    let served = in_the_evening(deployed).await;
+    let again = Inputs {
+        requested_at: Some(time("2026-11-20T18:40:00Z")),
+        ..asked()
+    };
+    tell(
+        &served.fake,
+        &[
+            ("2026-11-20T09:30:00Z", "Ready", asked()),
+            ("2026-11-20T18:00:05Z", "Destroying", due(EVENING)),
+            ("2026-11-20T18:40:00Z", "Ready", again),
+        ],
+    );
+    let report = report(&served, "today").await;
+    let due = &report["due"][0];
+    assert_eq!(
+        (&due["outcome"], &due["late"]),
+        (&json!("WantedAgain"), &json!(false))
+    );
+    assert_eq!(due["at"], "2026-11-20T18:40:00Z");
+}
+
+#[tokio::test]
+async fn orphans_and_rows_that_want_destruction_are_left_over_too() {
+    let served = in_the_evening(|memory| {
+        deployed(memory);
+        memory.accepted.as_mut().unwrap().desired = Desired::Destroyed;
+    })
+    .await;
+    let mut orphan = served.fake.memories.lock().unwrap()[&id("a1")].clone();
+    orphan.id = id("d4");
+    orphan.found = Some(Found {
+        since: time("2026-11-18T08:00:00Z"),
+    });
+    served.fake.memories.lock().unwrap().insert(id("d4"), orphan);
+    served.fake.sweep();
+    let left = report(&served, "today").await["left"].clone();
+    let told = |n: usize| {
+        (
+            left[n]["id"].clone(),
+            left[n]["kind"].clone(),
+            left[n]["costPerHour"].clone(),
+        )
+    };
+    assert_eq!(told(0), (json!("d4"), json!("Orphan"), json!(0.1)));
+    assert_eq!(told(1), (json!("a1"), json!("Unwanted"), json!(0.1)));
+    assert_eq!(left.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_day_that_there_is_no_report_of_is_refused_with_the_way_out() {
+    let served = in_the_evening(|_| {}).await;
+    for (day, problem) in [
+        ("tomorrow", "\"tomorrow\" is no date"),
+        ("2026-02-30", "\"2026-02-30\" is no date"),
+        ("2026-11-21", "2026-11-21 has not begun in Europe/Berlin"),
+        (
+            "2026-08-22",
+            "2026-08-22 is too long ago: history is kept for 90 days",
+        ),
+        ("-009999-01-01", "is too long ago"),
+        ("%00", "is no date"),
+    ] {
+        let answer = served.get(&format!("/api/v1/report?day={day}")).await;
+        assert_eq!(
+            (answer.status, answer.json()["code"].clone()),
+            (400, json!("bad-request"))
+        );
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(
+            detail.contains(problem) && detail.contains("a date such as"),
+            "{detail}"
+        );
+    }
+    assert_eq!(served.get("/api/v1/report?date=today").await.status, 400);
+    served.fake.fleet.lock().unwrap().as_of = None;
+    let answer = served.get("/api/v1/report").await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].clone()),
+        (503, json!("not-swept"))
+    );
+}
+
+#[tokio::test]
+async fn a_day_on_which_clocks_change_has_as_many_hours_as_it_has() {
+    let served = in_the_evening(|_| {}).await;
+    let report = report(&served, "2026-10-25").await;
+    let length = |from: &str, to: &str| time(to).duration_since(time(from)).as_hours();
+    let (from, to) = (report["from"].as_str().unwrap(), report["to"].as_str().unwrap());
+    assert_eq!(length(from, to), 25);
+}
