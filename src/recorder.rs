@@ -12,6 +12,7 @@ use crate::model::memory::Memory;
 use crate::model::name::{Entropy, OperationId};
 use crate::model::observed::Observed;
 use crate::model::schedule::later;
+use crate::model::status::Source;
 use crate::planner::{Action, AppView, Decision, Plan};
 
 /// Writes passes down.
@@ -191,7 +192,14 @@ fn event(
     now: Timestamp,
     entropy: Entropy,
 ) -> Vec<Event> {
-    if before.is_some_and(|before| before.decision == after.decision) {
+    // What is given through the API has a line of its own.
+    let by_row = |memory: &Memory| {
+        let exemption = memory.status.exemption.as_ref();
+        let by_row = exemption.filter(|exemption| exemption.source == Source::Row);
+        by_row.map(|exemption| exemption.until)
+    };
+    let same = |before: &Memory| before.decision == after.decision && by_row(before) == by_row(after);
+    if before.is_some_and(same) {
         return Vec::new();
     }
     let (at, ttl) = Event::keys(now, entropy);

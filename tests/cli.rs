@@ -457,6 +457,7 @@ async fn an_exemption_is_given_and_ended_and_shown() {
     {
         let mut memories = served.fake.memories.lock().unwrap();
         memories.get_mut(&id("a1")).unwrap().status.exemption = Some(Exemption {
+            since: None,
             until: "2026-11-20T23:00:00Z".parse().unwrap(),
             source: Source::Api,
             by: Some("the \u{1b}[2Jdesk".to_owned()),

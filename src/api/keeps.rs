@@ -106,7 +106,7 @@ pub(super) async fn keep(
         state.handle.hint(&app.id);
         return Ok(Json(Kept {
             id: app.id.to_string(),
-            exemption: Some(told(&given)),
+            exemption: Some(told(&given, first)),
             asked: Some(given.asked),
             message,
         })
@@ -301,7 +301,8 @@ async fn store(
     let mut name = [0; 16];
     name.copy_from_slice(&Sha256::digest(content)[..16]);
     let line = keep::line(
-        &app.id,
+        &ledger,
+        &app.memory,
         given.map(|given| given.until),
         message,
         by,
@@ -353,8 +354,9 @@ fn message(
     sentences.join(" ")
 }
 
-fn told(given: &Given) -> Exemption {
+fn told(given: &Given, first: First) -> Exemption {
     Exemption {
+        since: Some(first.hour()),
         until: given.until,
         source: Source::Api,
         by: given.by.clone(),

@@ -157,7 +157,7 @@ impl Controller {
                 let late = later(since, self.policy.reporting.late_after) < now;
                 standing.overdue += usize::from(late);
             }
-            if let Some(running) = report::standing(memory, &self.policy, now) {
+            if let Some(running) = report::standing(memory, now) {
                 standing.exempt += usize::from(running == report::Running::Exempt);
                 *standing.cost_per_hour.entry(running).or_default() += rate;
             } else if report::saves(memory, &self.policy, now) {

@@ -57,6 +57,9 @@ pub struct Inputs {
     /// The schedule that its row or its catalogue entry named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+    /// The end of the day that its exemption put off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_since: Option<Timestamp>,
     /// Until when it was exempt from the end of its day, by its row or by what was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<Timestamp>,
@@ -108,6 +111,7 @@ impl Inputs {
             requested_at: accepted.map(|spec| spec.request.at),
             generation: accepted.and_then(|spec| spec.request.generation),
             schedule: schedule.cloned(),
+            keep_since: exemption.and_then(|exemption| exemption.since),
             keep_until: exemption.map(|exemption| exemption.until),
             expires_at: accepted.and_then(|spec| spec.expires_at),
             stop_rule: stop.map(|stop| stop.rule.clone()),

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::history::Event;
+use super::history::{Event, Inputs};
 use super::memory::{Accepted, Memory};
 use super::name::{AppId, Entropy, User};
 use super::policy::Policy;
@@ -448,13 +448,22 @@ pub fn first(policy: &Policy, accepted: &Accepted, woken_at: Option<Timestamp>) 
 
 /// The line of history about an exemption that was granted, or with `until` left out, taken back.
 pub fn line(
-    app: &AppId,
+    ledger: &Ledger,
+    memory: &Memory,
     until: Option<Timestamp>,
     message: String,
     by: Option<String>,
     phase: Phase,
     (now, entropy): (Timestamp, Entropy),
 ) -> Event {
+    let exempt = ledger.apps.get(&memory.id);
+    let by_row = memory.accepted.as_ref().and_then(|accepted| accepted.keep_until);
+    let known = Inputs::of(memory);
+    let inputs = Inputs {
+        keep_since: exempt.map(|exempt| exempt.since).or(known.keep_since),
+        keep_until: exempt.map(Exempt::until).max(by_row),
+        ..known
+    };
     let (at, ttl) = Event::keys(now, entropy);
     let reason = if until.is_some() {
         "Exempted"
@@ -462,7 +471,7 @@ pub fn line(
         "ExemptionEnded"
     };
     Event {
-        id: app.clone(),
+        id: memory.id.clone(),
         at,
         time: now,
         rule: "KeepUntil".to_owned(),
@@ -472,7 +481,7 @@ pub fn line(
         version: None,
         life: None,
         requested_by: by,
-        inputs: None,
+        inputs: Some(inputs),
         ttl,
     }
 }

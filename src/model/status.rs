@@ -143,6 +143,9 @@ pub struct NextChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exemption {
+    /// The end of the day that it puts off, if its schedule has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Until when.
     pub until: Timestamp,
     /// Where it comes from. Of both, the later one is told.

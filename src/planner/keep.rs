@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::draft::{Draft, Step};
 use super::intake::Intake;
 use super::plan::{Action, Requeue};
-use crate::model::keep::{self, Bounds, Given, Ledger};
+use crate::model::keep::{self, Bounds, First, Given, Ledger};
 use crate::model::memory::Accepted;
 use crate::model::observed::Observed;
 use crate::model::row::{Desired, Row};
@@ -103,7 +103,7 @@ pub(super) fn note(draft: &mut Draft<'_>, step: Step) -> Step {
     let over = ledger.version;
     let ledger = ledger.to_store(&Bounds::of(draft.policy), draft.now);
     let told = (draft.now, draft.view.entropy.apart(1));
-    let line = keep::line(&draft.view.id, until, message, by, step.phase, told);
+    let line = keep::line(&ledger, &draft.memory, until, message, by, step.phase, told);
     Step {
         action: Some(Action::Keep {
             owner,
@@ -123,13 +123,17 @@ pub(super) fn told(draft: &Draft<'_>) -> Option<Exemption> {
         return None;
     }
     let row = draft.view.row.present();
+    let first = keep::first(draft.policy, accepted, draft.memory.woken_at);
+    let since = first.map(First::hour);
     let by_row = accepted.keep_until.map(|until| Exemption {
+        since,
         until,
         source: Source::Row,
         by: row.and_then(|row| row.requested_by.clone()),
         reason: row.and_then(|row| row.keep_reason.clone()),
     });
     let given = given(draft, accepted).map(|given| Exemption {
+        since,
         until: given.until,
         source: Source::Api,
         by: given.by,

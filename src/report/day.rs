@@ -30,7 +30,7 @@ pub fn of(day: &Day, known: &Known<'_>, policy: &Policy, now: Timestamp) -> Repo
         let life = life::stretches(*subject, events, until, now);
         meter.count(*subject, &life);
         due.extend(stops(*subject, &life, day, policy, until));
-        exempt.extend(exemptions(*subject, &life, events, (day, policy, now)));
+        exempt.extend(exemptions(*subject, &life, events, (day, now)));
         left.extend(left_over(*subject, policy));
     }
     left.extend(known.orphans.iter().map(|orphan| stray(orphan, policy)));
@@ -97,7 +97,8 @@ fn stops<'a>(
 fn became(subject: Subject<'_>, life: &[Stretch], due: Timestamp) -> (Outcome, Option<Timestamp>) {
     for stretch in life {
         let outcome = match stretch.phase {
-            Phase::Destroyed => Outcome::Gone,
+            // What is refused holds nothing: so ends an app whose owner has left.
+            Phase::Destroyed | Phase::Refused => Outcome::Gone,
             Phase::Suspended => Outcome::Suspended,
             _ if stretch.inputs.stop_due.is_none_or(|other| other < due) => Outcome::WantedAgain,
             _ => continue,
@@ -116,17 +117,14 @@ fn exemptions(
     subject: Subject<'_>,
     life: &[Stretch],
     events: &[Event],
-    (day, policy, now): (&Day, &Policy, Timestamp),
+    (day, now): (&Day, Timestamp),
 ) -> Vec<Exempt> {
     let mut found: BTreeMap<Timestamp, Exempt> = BTreeMap::new();
     let Some(memory) = subject.memory else {
         return Vec::new();
     };
     for stretch in life.iter().filter(|stretch| stretch.is_up()) {
-        let (Some(until), None) = (stretch.inputs.keep_until, stretch.inputs.stop_due) else {
-            continue;
-        };
-        let Some(since) = money::exempt_from(memory, &stretch.inputs, policy) else {
+        let (Some((since, until)), None) = (money::exempt(&stretch.inputs), stretch.inputs.stop_due) else {
             continue;
         };
         // What the memory says now ends with now, and counts all the same.

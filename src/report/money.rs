@@ -6,7 +6,6 @@ use super::life::{Stretch, is_up};
 use super::{Builds, Day, Hours, Money, Subject};
 use crate::model::cost::Cost;
 use crate::model::history::Inputs;
-use crate::model::keep;
 use crate::model::memory::Memory;
 use crate::model::orphan::Orphan;
 use crate::model::policy::{Costs, Policy};
@@ -31,14 +30,14 @@ impl Running {
 }
 
 /// Why an app runs now; `None`: it does not.
-pub fn standing(memory: &Memory, policy: &Policy, now: Timestamp) -> Option<Running> {
+pub fn standing(memory: &Memory, now: Timestamp) -> Option<Running> {
     let inputs = Inputs::of(memory);
     if !is_up(memory.status.phase, inputs.stop_due.is_some()) {
         return None;
     }
     Some(if inputs.stop_due.is_some() {
         Running::Overdue
-    } else if exempt_from(memory, &inputs, policy).is_some_and(|since| since <= now) {
+    } else if exempt(&inputs).is_some_and(|(since, _)| since <= now) {
         Running::Exempt
     } else {
         Running::Wanted
@@ -79,13 +78,10 @@ pub fn builds<'m>(memories: impl Iterator<Item = &'m Memory>, costs: &Costs, now
     }
 }
 
-/// From when on an app's exemption keeps it up: the end of the day that it puts off.
-pub(super) fn exempt_from(memory: &Memory, inputs: &Inputs, policy: &Policy) -> Option<Timestamp> {
-    let until = inputs.keep_until?;
-    let mut accepted = memory.accepted.clone()?;
-    accepted.request.at = inputs.requested_at?;
-    let first = keep::first(policy, &accepted, inputs.woken_at)?.hour();
-    (first < until).then_some(first)
+/// From when on an exemption keeps an app up, and until when: from the end of the day that it puts off.
+pub(super) fn exempt(inputs: &Inputs) -> Option<(Timestamp, Timestamp)> {
+    let (since, until) = (inputs.keep_since?, inputs.keep_until?);
+    (since < until).then_some((since, until))
 }
 
 /// Until when an app that a stop has put down counts as saved.
@@ -123,11 +119,9 @@ impl<'a> Meter<'a> {
             if stretch.is_up() && stretch.inputs.stop_due.is_some() {
                 self.add(2, all, rate);
             } else if stretch.is_up() {
-                let until = stretch.inputs.keep_until.unwrap_or(Timestamp::MIN);
-                let exempt = exempt_from(memory, &stretch.inputs, self.policy)
-                    .map_or(SignedDuration::ZERO, |since| {
-                        between(since.max(from), until.min(to))
-                    });
+                let exempt = exempt(&stretch.inputs).map_or(SignedDuration::ZERO, |(since, until)| {
+                    between(since.max(from), until.min(to))
+                });
                 self.add(1, exempt, rate);
                 self.add(0, all - exempt, rate);
             } else if stretch.is_down()

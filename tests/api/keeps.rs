@@ -63,7 +63,7 @@ async fn an_exemption_is_given_told_and_ended() {
         answer.json(),
         json!({
             "id": "a1",
-            "exemption": {"until": "2026-11-20T21:00:00Z", "source": "Api", "by": "the desk", "reason": "a demo"},
+            "exemption": {"since": "2026-11-20T18:00:00Z", "until": "2026-11-20T21:00:00Z", "source": "Api", "by": "the desk", "reason": "a demo"},
             "asked": "2026-11-20T21:00:00Z",
             "message": "Kept until 2026-11-20 21:00:00 UTC. Reason: a demo.",
         })

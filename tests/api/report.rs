@@ -189,12 +189,14 @@ async fn what_is_due_and_still_there_is_left_whatever_day_it_was_due_and_says_wh
 async fn who_was_exempt_is_told_with_who_gave_it_and_why_and_its_hours_apart() {
     let until = "2026-11-20T20:00:00Z";
     let kept = Inputs {
+        keep_since: Some(time(EVENING)),
         keep_until: Some(time(until)),
         ..asked()
     };
     let served = in_the_evening(|memory| {
         deployed(memory);
         memory.status.exemption = Some(Exemption {
+            since: Some(time(EVENING)),
             until: time("2026-11-20T22:00:00Z"),
             source: Source::Api,
             by: Some("the desk".to_owned()),

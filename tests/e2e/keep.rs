@@ -62,7 +62,10 @@ async fn what_is_kept_outlives_the_rows_that_portals_write_and_goes_when_that_la
     let app = get(&format!("{}/api/v1/apps/one", lab.api())).await.json();
     assert_eq!(
         app["status"]["exemption"],
-        json!({"until": "2027-02-10T20:00:00Z", "source": "Api", "by": "the desk", "reason": hostile})
+        json!({
+            "since": "2027-02-10T18:00:00Z", "until": "2027-02-10T20:00:00Z", "source": "Api", "by": "the desk",
+            "reason": hostile,
+        })
     );
     // One is ended early, and is due at once; the other goes by itself.
     let url = format!("{}/api/v1/apps/two/keep", lab.api());

@@ -16,6 +16,7 @@ mod crash;
 mod deaf;
 mod drift;
 mod failure;
+mod fortnight;
 #[cfg(feature = "planted")]
 #[path = "../support/found_by.rs"]
 mod found_by;
@@ -33,5 +34,6 @@ mod pause;
 #[cfg(feature = "planted")]
 mod planted;
 mod replicas;
+mod resume;
 mod rows;
 mod warn;
