@@ -24,7 +24,9 @@ use crate::report::{self, Day, Known, LOOKED_FOR, Report, Subject};
 const AT_ONCE: usize = 8;
 /// How often it is looked whether a day is to be reported, at the least. Clocks jump.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
-/// How soon it is tried again when a table could not be read.
+/// How soon it is looked again before the first sweep is over.
+const UNSWEPT: Duration = Duration::from_secs(5);
+/// How soon it is tried again when a table could not be read, or another replica holds the first shard.
 const AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// The longest that is counted as saved between two looks. Beyond that nobody looked, or the clock jumped.
 const LOOK_GAP_MAX: SignedDuration = SignedDuration::from_mins(10);
@@ -104,16 +106,12 @@ impl Controller {
             let due = reporting.at.latest(now, &reporting.time_zone);
             let mut pause = LOOK_EVERY;
             if let Some(due) = due.filter(|due| *due > reported) {
-                let first = self.held().holds(Shard(0));
-                let swept = self.state().swept.is_some();
-                if first && swept {
-                    if self.report_day_before(due, now).await {
-                        reported = due;
-                    } else {
-                        pause = AGAIN_AFTER;
-                    }
-                } else {
-                    pause = AGAIN_AFTER;
+                pause = AGAIN_AFTER;
+                if self.state().swept.is_none() {
+                    pause = UNSWEPT;
+                } else if self.held().holds(Shard(0)) && self.report_day_before(due, now).await {
+                    reported = due;
+                    pause = LOOK_EVERY;
                 }
             }
             let next = reporting.at.next(now, &reporting.time_zone);

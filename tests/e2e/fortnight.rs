@@ -163,6 +163,9 @@ async fn a_fortnight_passes_as_its_schedules_say_and_can_be_reported_day_by_day(
     )
     .await;
     two.still("2027-03-23T20:59:30Z", &[("ben", UP)]).await;
+    assert_eq!(two.0.metric("lamplighter_exemptions").await, 1);
+    let reported = async || two.0.metric("lamplighter_last_report_timestamp_seconds").await > 0;
+    two.0.eventually("the day before is reported", reported).await;
     two.until("2027-03-23T21:00:01Z", &[("ben", ASLEEP)]).await;
 
     // Wednesday: one leaves, and is not woken again.
@@ -188,6 +191,14 @@ async fn a_fortnight_passes_as_its_schedules_say_and_can_be_reported_day_by_day(
     for id in ["ann", "ben"] {
         two.0.until(id, ASLEEP).await;
     }
+
+    let lab = &two.0;
+    let counted = async || {
+        lab.metric("lamplighter_teardown_delay_seconds_count").await == 2
+            && lab.metric("lamplighter_teardown_overdue").await == 0
+    };
+    lab.eventually("both are counted, and none is late any more", counted)
+        .await;
 
     // Good Friday, and the night of the week's end in which there is no half past two.
     two.still("2027-03-26T08:00:00Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
@@ -305,6 +316,12 @@ async fn a_fortnight_passes_as_its_schedules_say_and_can_be_reported_day_by_day(
         .collect();
     assert!(rules.contains(&&json!("NightsUnused")), "{}", saturday["text"]);
     assert_eq!(saturday["left"], json!([]), "{}", saturday["text"]);
+
+    let minutes = saturday["money"]["builds"]["minutes"].as_u64();
+    assert_eq!(
+        minutes,
+        Some(two.0.metric("lamplighter_build_minutes_used").await)
+    );
 
     // Sleeping and waking took no build: one deployed each, one destroyed those who were destroyed.
     for (id, builds) in [("ann", 2), ("ben", 2), ("cy", 2), ("dee", 1), ("eve", 1)] {

@@ -107,6 +107,38 @@ fn every_stop_by_time_is_told_and_one_that_is_late_is_told_late() {
 }
 
 #[test]
+fn the_end_of_its_lifetime_and_of_its_nights_unused_are_told_too() {
+    let mut tale = Tale::begin();
+    warns(&mut tale);
+    let mut brief = row("brief");
+    brief["keepUntil"] = json!("2026-11-22T18:00:00Z");
+    let asked = tale.world.now();
+    tale.write(brief).soon(Phase::Ready);
+    let end = asked + SignedDuration::from_hours(24);
+    tale.wait_until(&(end - SignedDuration::from_mins(14)).to_string());
+    assert_eq!(
+        warned(&mut tale),
+        Some(format!("Destroy {end} MaxLifetime")),
+        "whatever its exemption"
+    );
+    let mut tale = Tale::begin();
+    let naps = tale.world.policy.schedules.get_mut("naps").unwrap();
+    naps.warn_before = Some(SignedDuration::from_mins(15));
+    naps.destroy_after = Some(3);
+    let mut unused = row("shop");
+    unused["schedule"] = json!("naps");
+    tale.write(unused).soon(Phase::Ready);
+    tale.wait_until("2026-11-20T18:00:00Z").soon(Phase::Suspended);
+    // A weekend asleep, and on Monday it is woken for a last day.
+    tale.wait_until("2026-11-23T06:30:00Z").soon(Phase::Ready);
+    tale.wait_until("2026-11-23T17:46:00Z");
+    assert_eq!(
+        warned(&mut tale).as_deref(),
+        Some("Destroy 2026-11-23T18:00:00Z NightsUnused")
+    );
+}
+
+#[test]
 fn what_is_not_up_is_not_warned_of_nor_what_an_operator_holds() {
     let mut tale = Tale::begin();
     warns(&mut tale);

@@ -107,6 +107,10 @@ fn each_situation_is_told_with_its_rule_its_time_and_its_way_out() {
             tale.write(row("shop")).soon(Phase::Ready);
             tale.delete().pass().sweep().until(Phase::Destroyed);
         }),
+        told("exempt, as was given through the API", |tale| {
+            tale.write(row("shop")).soon(Phase::Ready);
+            tale.keep("a1", "2026-11-20T21:00:00Z", "a demo").pass();
+        }),
         told("never looked at", |tale| tale.world.row = Some(row("shop"))),
     ];
     // What docs/time.md shows is one of these.
