@@ -24,6 +24,7 @@ use crate::cloud::Cloud;
 use crate::cloud::aws::{Settings, load};
 use crate::cloud::dynamodb::create_tables;
 use crate::config::Config;
+use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::serve::{self, Ports, World};
 use catalogue::PROJECT;
@@ -70,10 +71,9 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 fn directives(text: &str) -> Result<String, String> {
-    let readable = tracing_subscriber::EnvFilter::builder().parse(text);
-    readable
-        .map(|_| text.to_owned())
-        .map_err(|error| error.to_string())
+    crate::logging::check(text)
+        .map(|()| text.to_owned())
+        .map_err(str::to_owned)
 }
 
 /// Where everything answers.
@@ -88,7 +88,7 @@ pub struct Addresses {
 }
 
 /// Runs until Ctrl-C or SIGTERM.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub async fn run(options: Options, levels: Arc<Levels>) -> anyhow::Result<()> {
     let asked_to_stop = serve::asked_to_stop();
     let aws = listen(options.aws_port, "--aws-port").await?;
     let public = listen(options.api_port, "--api-port").await?;
@@ -114,7 +114,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         &options,
         &config,
         &addresses,
-        Ports { public, admin },
+        (Ports { public, admin }, levels),
         asked_to_stop,
     )
     .await;
@@ -132,7 +132,7 @@ async fn daemon(
     options: &Options,
     config: &Config,
     addresses: &Addresses,
-    ports: Ports,
+    (ports, levels): (Ports, Arc<Levels>),
     asked_to_stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
@@ -153,6 +153,7 @@ async fn daemon(
         cloud,
         metrics,
         ports,
+        levels,
         clock: Arc::new(SystemClock),
     };
     let ended = serve::run(config, world, asked_to_stop).await;

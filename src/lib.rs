@@ -17,6 +17,7 @@ pub mod controller;
 pub mod dev;
 pub mod executor;
 pub mod inventory;
+pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod planner;

@@ -2,7 +2,7 @@
 //! answered, 4 `simulate --exit-code` found a difference.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use lamplighter::adopt::{Adopter, Only};
 use lamplighter::client::{self, Client};
 use lamplighter::clock::{Clock as _, SystemClock};
 use lamplighter::cloud::dynamodb::{Found, TableReport, create_tables};
-use lamplighter::config::{self, Config, LogConfig, LogFormat, Overrides};
+use lamplighter::config::{self, Config, LogFormat, Overrides};
+use lamplighter::logging::{self, Levels};
 use lamplighter::metrics::Metrics;
 use lamplighter::serve;
-use tracing_subscriber::EnvFilter;
 
 #[path = "main/simulate.rs"]
 mod simulate;
@@ -112,11 +112,14 @@ async fn run(given: &WithConfig) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    log_to_stderr(&config.log);
-    done(daemon(&config).await)
+    let levels = match config.log.format {
+        LogFormat::Json => logging::json(&config.log.filter),
+        LogFormat::Pretty => logging::pretty(&config.log.filter),
+    };
+    done(daemon(&config, levels).await)
 }
 
-async fn daemon(config: &Config) -> anyhow::Result<()> {
+async fn daemon(config: &Config, levels: Arc<Levels>) -> anyhow::Result<()> {
     let asked_to_stop = serve::asked_to_stop();
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let ports = serve::Ports::bind(&config.api).await?;
@@ -133,6 +136,7 @@ async fn daemon(config: &Config) -> anyhow::Result<()> {
         cloud,
         metrics,
         ports,
+        levels,
         clock: Arc::new(SystemClock),
     };
     serve::run(config, world, asked_to_stop).await
@@ -140,12 +144,8 @@ async fn daemon(config: &Config) -> anyhow::Result<()> {
 
 #[cfg(feature = "dev")]
 async fn dev(options: lamplighter::dev::Options) -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(log_filter(&options.log))
-        .with_writer(std::io::stderr)
-        .event_format(lamplighter::dev::console::ForPeople)
-        .init();
-    done(lamplighter::dev::run(options).await)
+    let levels = logging::formed(&options.log, lamplighter::dev::console::ForPeople);
+    done(lamplighter::dev::run(options, levels).await)
 }
 
 fn check(given: &WithConfig) -> ExitCode {
@@ -238,27 +238,6 @@ fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
-}
-
-/// The scheduler tells of its own set-up at the level of news.
-const QUIET: &str = "tokio_cron_scheduler=warn";
-
-/// The lines that `directives` ask for.
-fn log_filter(directives: &str) -> EnvFilter {
-    EnvFilter::new(format!("{QUIET},{directives}"))
-}
-
-fn log_to_stderr(config: &LogConfig) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(log_filter(&config.filter))
-        .with_writer(std::io::stderr);
-    match config.format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Pretty => builder
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .init(),
-    }
 }
 
 fn print(text: &str) -> ExitCode {

@@ -22,6 +22,7 @@ use crate::cloud::webhook::HttpWebhook;
 use crate::cloud::{Cloud, Webhook};
 use crate::config::{self, Config};
 use crate::controller::{Controller, Parts, triggers};
+use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::model::SignedDuration;
 use crate::model::name::Entropy;
@@ -112,6 +113,8 @@ pub struct World {
     pub metrics: Metrics,
     /// Where it listens.
     pub ports: Ports,
+    /// Which lines are logged.
+    pub levels: Arc<Levels>,
     /// What it takes for the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -122,6 +125,7 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         cloud,
         metrics,
         ports,
+        levels,
         clock,
     } = world;
     let policy = Arc::new(config.policy.clone());
@@ -143,6 +147,7 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         handle: controller.clone(),
         metrics,
         policy,
+        levels,
         access: Arc::new(access(&config.api)),
     };
     let (stop, stopped) = watch::channel(false);

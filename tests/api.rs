@@ -8,6 +8,8 @@ mod access;
 mod hostile;
 #[path = "api/keeps.rs"]
 mod keeps;
+#[path = "api/log.rs"]
+mod log;
 #[path = "api/orphans.rs"]
 mod orphans;
 #[path = "api/report.rs"]

@@ -67,7 +67,7 @@ fn every_verb_says_what_it_does_and_takes_the_options_of_them_all() {
     assert_eq!(
         names,
         [
-            "apps", "why", "when", "approve", "holds", "orphans", "pause", "resume"
+            "apps", "why", "when", "report", "approve", "holds", "orphans", "log", "pause", "resume"
         ]
     );
     for verb in &verbs {
@@ -654,4 +654,38 @@ async fn why_and_when_print_what_the_api_says() {
         let unknown = at(&served, &[verb, "nobody"]).await.unwrap_err();
         assert_eq!(unknown.exit_code(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_is_logged_is_shown_changed_and_set_back_and_a_day_is_reported() {
+    let served = served().await;
+    assert_eq!(at(&served, &["log"]).await.unwrap(), "info, as configured\n");
+    let changed = at(
+        &served,
+        &["log", "--filter", "warn,lamplighter=debug", "--for", "30m"],
+    )
+    .await;
+    assert_eq!(
+        changed.unwrap(),
+        "warn,lamplighter=debug until 2026-11-20T10:30:00Z, then info\n"
+    );
+    assert_eq!(
+        at(&served, &["log", "--reset"]).await.unwrap(),
+        "info, as configured\n"
+    );
+    let wrong = at(&served, &["log", "--filter", "loud=="]).await.unwrap_err();
+    assert!(
+        wrong.to_string().contains("is not a list of log directives"),
+        "{wrong}"
+    );
+    let report = at(&served, &["report", "--day", "2026-11-19"]).await.unwrap();
+    assert!(
+        report.starts_with("Thursday 2026-11-19 in Europe/Berlin, as of 2026-11-20 11:00:00 +01:00\n0 due:"),
+        "{report}"
+    );
+    let wrong = at(&served, &["report", "--day", "soon"]).await.unwrap_err();
+    assert!(
+        wrong.to_string().contains("give `today`, `yesterday` or a date"),
+        "{wrong}"
+    );
 }

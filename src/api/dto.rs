@@ -1,5 +1,6 @@
 //! What goes over the wire, for the server and the CLI alike; `docs/api.md` describes it. Plain data.
 
+mod log;
 mod why;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 mod news;
 
+pub use log::{LogLevels, LogRequest};
 pub use why::{NextTime, NextTimes, Verdict, When, Why};
 
 pub use crate::model::history::Inputs;

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::ApiState;
@@ -15,6 +15,7 @@ use super::apps::{IdInPath, id, summary};
 use super::body;
 use super::dto::{KeepRequest, Kept};
 use super::problem::{Code, Refused};
+use super::values::duration;
 use crate::controller::handle::AppSummary;
 use crate::model::keep::{self, Bounds, First, Given, Granted, Ledger};
 use crate::model::memory::{Accepted, Memory};
@@ -242,14 +243,6 @@ fn who(by: Option<String>, caller: &Caller) -> Option<String> {
         (None, Some(token)) => Some(token.clone()),
         (Some(by), Some(token)) => Some(format!("{by} (token {token})")),
     }
-}
-
-/// A duration of more than nothing and at most a year; a day has 24 hours.
-fn duration(text: &str) -> Option<SignedDuration> {
-    let span: Span = text.parse().ok()?;
-    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    let sane = length > SignedDuration::ZERO && length <= SignedDuration::from_hours(366 * 24);
-    sane.then_some(length)
 }
 
 fn words(field: &str, text: Option<String>) -> Result<Option<String>, Refused> {

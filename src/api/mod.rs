@@ -1,7 +1,7 @@
 //! The HTTP surface: what people, the portal and Prometheus may ask. Never decides about an app and never
 //! acts on AWS beyond the two tables; see `handle` for all it knows of the controller.
 //!
-//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds`, `pauses`, `report` and `why` answer, `watch` tells news,
+//! `serve` listens, `access` says who may, `apps`, `keeps`, `orphans`, `holds`, `pauses`, `report`, `log` and `why` answer, `watch` tells news,
 //! `admin` is for machines, `problem`
 //! is every way to say no, and `dto` is what goes over the wire.
 
@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 
 use crate::cloud::{DesiredStore, StateStore};
+use crate::logging::Levels;
 use crate::metrics::Metrics;
 use crate::model::policy::Policy;
 
@@ -25,11 +26,13 @@ mod body;
 pub mod dto;
 mod holds;
 mod keeps;
+mod log;
 mod orphans;
 mod pauses;
 pub mod problem;
 mod report;
 mod serve;
+mod values;
 mod watch;
 pub mod why;
 
@@ -52,6 +55,8 @@ pub struct ApiState {
     pub metrics: Metrics,
     /// What bounds exemptions, and the schedules that they put off.
     pub policy: Arc<Policy>,
+    /// Which lines are logged.
+    pub levels: Arc<Levels>,
     /// Who may do what.
     pub access: Arc<Access>,
 }
@@ -75,6 +80,7 @@ pub fn public(state: ApiState) -> Router {
             .route("/api/v1/apps/{id}/keep", post(keeps::keep).delete(keeps::end))
             .route("/api/v1/watch", get(watch::watch))
             .route("/api/v1/orphans", get(orphans::list))
+            .route("/api/v1/log", get(log::show).put(log::change).delete(log::reset))
             .route("/api/v1/holds", get(holds::show))
             .route(
                 "/api/v1/holds/pause",

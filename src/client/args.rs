@@ -71,6 +71,8 @@ pub enum ClientCommand {
     Holds,
     /// Show what AWS holds although nothing asks for it, and what survived its destroy
     Orphans,
+    /// Show which lines a daemon logs, or change that for a while
+    Log(Log),
     /// Hold every action, for one app or for all; what is seen is still told
     Pause(Pause),
     /// End a pause
@@ -90,6 +92,20 @@ pub struct Report {
     /// `today`, `yesterday` or a date such as 2026-11-20, in the zone of the daemon's report.time_zone
     #[arg(long, default_value = "today")]
     pub day: String,
+}
+
+/// What to log. Without an argument, what is logged is shown.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Log {
+    /// Directives such as info,lamplighter=debug
+    #[arg(long, value_name = "DIRECTIVES", conflicts_with = "reset")]
+    pub filter: Option<String>,
+    /// For how long, at most a day; 15m without
+    #[arg(long = "for", value_name = "DURATION", requires = "filter")]
+    pub length: Option<String>,
+    /// Log as the configuration says
+    #[arg(long)]
+    pub reset: bool,
 }
 
 /// What to pause.

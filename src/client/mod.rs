@@ -9,8 +9,8 @@ use std::io::Write;
 use hyper::Method;
 
 use crate::api::dto::{
-    App, AppList, Approval, DeletionHold, EventList, Holds, KeepRequest, Kept, OrphanList, PauseRequest,
-    Pauses, Report, When, Why,
+    App, AppList, Approval, DeletionHold, EventList, Holds, KeepRequest, Kept, LogLevels, LogRequest,
+    OrphanList, PauseRequest, Pauses, Report, When, Why,
 };
 
 mod apply;
@@ -71,6 +71,20 @@ pub async fn run(
         ClientCommand::Orphans => {
             let list: OrphanList = api.ask(Method::GET, "/api/v1/orphans", None).await?;
             printer.orphans(&list)
+        }
+        ClientCommand::Log(args::Log {
+            filter,
+            length,
+            reset,
+        }) => {
+            let body = filter.map(|filter| serde_json::json!(LogRequest { filter, for_: length }));
+            let method = match (&body, reset) {
+                (Some(_), _) => Method::PUT,
+                (None, true) => Method::DELETE,
+                (None, false) => Method::GET,
+            };
+            let levels: LogLevels = api.ask(method, "/api/v1/log", body.as_ref()).await?;
+            printer.levels(&levels)
         }
         ClientCommand::Pause(Pause { app, reason }) => {
             let body = serde_json::json!(PauseRequest { reason });

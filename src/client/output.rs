@@ -9,8 +9,8 @@ use super::args::Format;
 use super::error::ClientError;
 use super::paper::{json, or_dash, second, shown, table};
 use crate::api::dto::{
-    App, AppList, Approval, ConditionKind, DeletionHold, EventList, Exemption, Holds, Kept, OrphanList,
-    Pause, Pauses, Source, Status, Truth,
+    App, AppList, Approval, ConditionKind, DeletionHold, EventList, Exemption, Holds, Kept, LogLevels,
+    OrphanList, Pause, Pauses, Source, Status, Truth,
 };
 
 type Printed = Result<(), ClientError>;
@@ -207,6 +207,19 @@ impl<'a> Printer<'a> {
     pub(super) fn kept(&mut self, kept: &Kept) -> Printed {
         self.either(kept, |out| {
             writeln!(out, "{}: {}", shown(&kept.id), shown(&kept.message))
+        })
+    }
+
+    pub(super) fn levels(&mut self, levels: &LogLevels) -> Printed {
+        self.either(levels, |out| match (&levels.filter, levels.until) {
+            (Some(filter), Some(until)) => writeln!(
+                out,
+                "{} until {}, then {}",
+                shown(filter),
+                second(until),
+                shown(&levels.configured)
+            ),
+            _ => writeln!(out, "{}, as configured", shown(&levels.configured)),
         })
     }
 

@@ -362,16 +362,7 @@ const NOTHING: [&str; 2] = [
 pub(super) fn log_filter() -> Rule<String> {
     Rule::new("a list of log directives", |text| {
         let remedy = "write for example \"info\" or \"info,lamplighter=debug\"";
-        if text.trim().is_empty() {
-            return Err(Wrong::new("is empty", remedy));
-        }
-        // The parser panics on some text that is not ASCII, and no target of ours is.
-        if !text.is_ascii() {
-            return Err(Wrong::new("is not a list of log directives", remedy));
-        }
-        match tracing_subscriber::EnvFilter::builder().parse(text) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(_) => Err(Wrong::new("is not a list of log directives", remedy)),
-        }
+        let read = crate::logging::check(text).map_err(|problem| Wrong::new(problem, remedy));
+        read.map(|()| text.to_owned())
     })
 }

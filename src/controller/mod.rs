@@ -29,6 +29,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::cloud::{Cloud, Webhook};
@@ -206,7 +207,14 @@ impl Controller {
             let key = id.clone();
             // A task of its own, so that a panic ends there; in a set, so that it ends with this worker.
             let mut pass = JoinSet::new();
-            pass.spawn(async move { Box::pin(controller.pass(&key)).await });
+            // Every line that is written on the way says which app it is about.
+            let span = tracing::info_span!(
+                "reconcile",
+                app = %key.as_str().escape_debug(),
+                operation = tracing::field::Empty,
+                build = tracing::field::Empty,
+            );
+            pass.spawn(async move { Box::pin(controller.pass(&key)).await }.instrument(span));
             if let Some(Err(error)) = pass.join_next().await
                 && error.is_panic()
             {

@@ -55,6 +55,7 @@ impl Controller {
             .inventory
             .look(id, |row, memory| self.context(id, row, memory))
             .await;
+        note_operation(&view);
         self.distrust_a_lost_table(known, &mut view).await;
         let read = self.clock.now();
         let now = planted!(NowRounded => later(read, SignedDuration::from_secs(3600 - read.as_second() % 3600)), else read);
@@ -358,6 +359,18 @@ impl Controller {
                 self.queue.add(id, priority);
             }
             Requeue::Progress | Requeue::Sweep => {}
+        }
+    }
+}
+
+/// Has every line of this pass say which operation and which build it found at work.
+fn note_operation(view: &AppView) {
+    let memory = view.memory.present();
+    if let Some(operation) = memory.and_then(Memory::in_flight) {
+        let span = tracing::Span::current();
+        span.record("operation", operation.id.as_str());
+        if let Some(build) = &operation.build {
+            span.record("build", build.as_str());
         }
     }
 }

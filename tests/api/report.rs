@@ -94,8 +94,14 @@ async fn report(served: &Served, day: &str) -> Value {
     answer.json()
 }
 
-fn hours(report: &Value) -> [f64; 4] {
-    ["wanted", "exempt", "overdue", "saved"].map(|why| report["money"][why]["hours"].as_f64().unwrap())
+/// Hundredths of hours: wanted, exempt, overdue, saved.
+fn hours(report: &Value) -> [i64; 4] {
+    ["wanted", "exempt", "overdue", "saved"].map(|why| {
+        let hours = report["money"][why]["hours"].as_f64().unwrap();
+        #[allow(clippy::cast_possible_truncation, reason = "a day is short")]
+        let hundredths = (hours * 100.0).round() as i64;
+        hundredths
+    })
 }
 
 #[tokio::test]
@@ -128,7 +134,7 @@ async fn what_was_due_and_is_gone_is_told_with_what_it_cost_and_saved() {
         (&report["from"], &report["to"]),
         (&json!("2026-11-19T23:00:00Z"), &json!("2026-11-20T23:00:00Z"))
     );
-    assert_eq!(hours(&report), [8.5, 0.0, 0.5, 2.0]);
+    assert_eq!(hours(&report), [850, 0, 50, 200]);
     assert_eq!(report["money"]["saved"]["cost"], 0.2);
     assert_eq!(
         report["money"]["builds"],
@@ -179,7 +185,7 @@ async fn what_is_due_and_still_there_is_left_whatever_day_it_was_due_and_says_wh
     }]);
     assert_eq!(today["left"], left);
     assert_eq!(today["money"]["leftPerHour"], 0.1);
-    assert_eq!(hours(&today), [8.5, 0.0, 2.5, 0.0]);
+    assert_eq!(hours(&today), [850, 0, 250, 0]);
     // It is left on any day; due it was on this one.
     let yesterday = report(&served, "yesterday").await;
     assert_eq!((&yesterday["due"], &yesterday["left"]), (&json!([]), &left));
@@ -215,7 +221,7 @@ async fn who_was_exempt_is_told_with_who_gave_it_and_why_and_its_hours_apart() {
         }])
     );
     assert_eq!(told["due"], json!([]), "it is not due");
-    assert_eq!(hours(&told), [9.0, 2.0, 0.0, 0.0]);
+    assert_eq!(hours(&told), [900, 200, 0, 0]);
     let text = told["text"].as_str().unwrap();
     assert!(text.contains("by \"the desk\": \"a demo\\u{1b}[31m\""), "{text}");
 }

@@ -427,6 +427,7 @@ impl Served {
             handle: fake.clone(),
             metrics: metrics.clone(),
             policy: Arc::new(policy()),
+            levels: lamplighter::logging::Levels::unlogged("info"),
             access: Arc::new(access),
         };
         let (stop, stopped) = oneshot::channel::<()>();

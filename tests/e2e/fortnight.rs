@@ -92,6 +92,228 @@ impl Fortnight {
         })
         .collect()
     }
+
+    /// Monday and Tuesday.
+    async fn begins(&self) {
+        // Monday: everybody asks.
+        self.at("2027-03-22T07:00:00Z");
+        self.0.start().await;
+        for id in ["ann", "ben", "cy"] {
+            self.ask(id, &DESK).await;
+        }
+        self.ask("dee", &[("schedule", "late")]).await;
+        self.ask("eve", &[("schedule", "desk"), ("timeZone", "America/New_York")])
+            .await;
+        for id in ["ann", "ben", "cy", "dee", "eve"] {
+            self.0.until(id, UP).await;
+        }
+        self.at("2027-03-22T17:30:30Z");
+        let warned = async || {
+            self.0
+                .history("ann")
+                .await
+                .iter()
+                .any(|line| line.contains("StopSoon"))
+        };
+        self.0
+            .eventually("ann is warned half an hour before", warned)
+            .await;
+        self.until(
+            "2027-03-22T18:00:01Z",
+            &[("ann", ASLEEP), ("ben", ASLEEP), ("cy", ASLEEP)],
+        )
+        .await;
+        self.still("2027-03-22T22:59:30Z", &[("eve", UP), ("dee", UP)])
+            .await;
+        self.until("2027-03-22T23:00:01Z", &[("eve", ASLEEP)]).await;
+        self.until("2027-03-23T01:30:01Z", &[("dee", ASLEEP)]).await;
+
+        // Tuesday: one is exempt until ten.
+        self.until("2027-03-23T06:30:01Z", &[("ann", UP), ("ben", UP), ("cy", UP)])
+            .await;
+        let keep = [
+            ("schedule", "desk"),
+            ("keepUntil", "2027-03-23T21:00:00Z"),
+            ("keepReason", "a demo"),
+        ];
+        self.ask("ben", &keep).await;
+        let kept = |status: &lamplighter::model::status::Status| status.exemption.is_some();
+        self.0.until_status("ben", "exempt", kept).await;
+        self.until(
+            "2027-03-23T18:00:01Z",
+            &[("ann", ASLEEP), ("cy", ASLEEP), ("ben", UP)],
+        )
+        .await;
+        self.still("2027-03-23T20:59:30Z", &[("ben", UP)]).await;
+        assert_eq!(self.0.metric("lamplighter_exemptions").await, 1);
+        let reported = async || self.0.metric("lamplighter_last_report_timestamp_seconds").await > 0;
+        self.0.eventually("the day before is reported", reported).await;
+        self.until("2027-03-23T21:00:01Z", &[("ben", ASLEEP)]).await;
+    }
+
+    /// Wednesday and Thursday.
+    async fn goes_on(&self) {
+        // Wednesday: one leaves, and is not woken again.
+        self.until("2027-03-24T06:30:01Z", &[("ann", UP), ("ben", UP), ("cy", UP)])
+            .await;
+        self.at("2027-03-24T11:00:00Z");
+        self.ask("cy", &[("schedule", "desk"), ("ownerActive", "false")])
+            .await;
+        self.0.until("cy", Phase::Refused).await;
+        self.until("2027-03-24T18:00:01Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
+            .await;
+
+        // Thursday: the daemon is down at seven.
+        self.until(
+            "2027-03-25T06:30:01Z",
+            &[("ann", UP), ("ben", UP), ("cy", Phase::Refused)],
+        )
+        .await;
+        self.at("2027-03-25T17:50:00Z");
+        self.0.stop().await;
+        self.at("2027-03-25T18:40:00Z");
+        self.0.start().await;
+        for id in ["ann", "ben"] {
+            self.0.until(id, ASLEEP).await;
+        }
+
+        let lab = &self.0;
+        let counted = async || {
+            lab.metric("lamplighter_teardown_delay_seconds_count").await == 2
+                && lab.metric("lamplighter_teardown_overdue").await == 0
+        };
+        lab.eventually("both are counted, and none is late any more", counted)
+            .await;
+    }
+
+    /// Easter, and the week after it.
+    async fn ends(&mut self) {
+        // Good Friday, and the night of the week's end in which there is no half past self.
+        self.still("2027-03-26T08:00:00Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
+            .await;
+        self.until("2027-03-27T08:00:01Z", &[("dee", UP)]).await;
+        self.still("2027-03-28T00:59:00Z", &[("dee", UP)]).await;
+        self.until("2027-03-28T01:00:01Z", &[("dee", ASLEEP)]).await;
+
+        // Easter Monday is off; on Tuesday half past seven is an hour earlier than it was.
+        self.still("2027-03-29T08:00:00Z", &[("ann", ASLEEP)]).await;
+        self.still("2027-03-30T05:29:00Z", &[("ann", ASLEEP)]).await;
+        self.until("2027-03-30T05:30:01Z", &[("ann", UP), ("ben", UP)])
+            .await;
+
+        // The end of the day is moved while they run.
+        self.0.stop().await;
+        let desk = self.0.config.policy.schedules.get_mut("desk").unwrap();
+        desk.teardown = Cron::parse("0 18 * * *").unwrap();
+        self.0.start().await;
+        let next = |status: &lamplighter::model::status::Status| {
+            let moved = "2027-03-30T16:00:00Z".parse::<Timestamp>().unwrap();
+            status.next_change.as_ref().is_some_and(|next| next.at == moved)
+        };
+        self.0.until_status("ann", "due at six", next).await;
+        self.until("2027-03-30T16:00:01Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
+            .await;
+
+        // Nobody has asked for twelve nights.
+        self.until(
+            "2027-04-03T16:00:01Z",
+            &[("ann", Phase::Destroyed), ("ben", Phase::Destroyed)],
+        )
+        .await;
+        self.at("2027-04-04T08:00:00Z");
+    }
+
+    /// What each day was like, told once all are over.
+    async fn is_told(&self) {
+        let slept = |id, at| due(id, at, "Suspended");
+        let expected = [
+            // Her day in New York ends on Berlin's Tuesday.
+            (
+                "2027-03-22",
+                vec![slept("ann", "18:00"), slept("ben", "18:00"), slept("cy", "18:00")],
+            ),
+            (
+                "2027-03-23",
+                vec![
+                    slept("eve", "23:00"),
+                    slept("dee", "01:30"),
+                    slept("ann", "18:00"),
+                    slept("cy", "18:00"),
+                    slept("ben", "21:00"),
+                ],
+            ),
+            ("2027-03-25", vec![slept("ann", "18:00"), slept("ben", "18:00")]),
+            ("2027-03-26", vec![]),
+            ("2027-03-28", vec![slept("dee", "01:00")]),
+            ("2027-03-29", vec![]),
+        ];
+        for (day, expected) in expected {
+            let mut found = self.due(day).await;
+            // Those whose nights fall into leaps of the clock are only told of where they do not.
+            let told = |id: &str| match id {
+                "eve" => day == "2027-03-23",
+                "dee" => day == "2027-03-23" || day == "2027-03-28",
+                _ => true,
+            };
+            found.retain(|(id, ..)| told(id));
+            assert_eq!(found, expected, "{day}");
+        }
+        let wednesday = self.report("2027-03-24").await;
+        let left = wednesday["due"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|due| due["id"] == "cy");
+        assert_eq!(left.unwrap()["rule"], "OwnerInactive");
+        assert_eq!(left.unwrap()["outcome"], "Gone");
+
+        let tuesday = self.report("2027-03-23").await;
+        assert_eq!(
+            tuesday["exempt"].as_array().unwrap().len(),
+            1,
+            "{}",
+            tuesday["text"]
+        );
+        let ben = &tuesday["exempt"][0];
+        assert_eq!(
+            (&ben["id"], &ben["since"], &ben["until"]),
+            (
+                &json!("ben"),
+                &json!("2027-03-23T18:00:00Z"),
+                &json!("2027-03-23T21:00:00Z")
+            )
+        );
+        let exempt = tuesday["money"]["exempt"]["hours"].as_f64().unwrap();
+        assert!((2.9..3.1).contains(&exempt), "three hours and not {exempt}");
+
+        let thursday = self.report("2027-03-25").await;
+        let at_desks = |due: &&Value| due["id"] != "eve" && due["id"] != "dee";
+        for due in thursday["due"].as_array().unwrap().iter().filter(at_desks) {
+            let late = due["delaySeconds"].as_i64().unwrap();
+            assert!(due["late"] == true && (2400..2700).contains(&late), "{due}");
+        }
+        let sunday = self.report("2027-03-28").await;
+        let hours = |text: &Value| text.as_str().unwrap().parse::<Timestamp>().unwrap();
+        assert_eq!(
+            hours(&sunday["to"]).duration_since(hours(&sunday["from"])),
+            SignedDuration::from_hours(23)
+        );
+        let saturday = self.report("2027-04-03").await;
+        let rules: Vec<&Value> = saturday["due"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|due| &due["rule"])
+            .collect();
+        assert!(rules.contains(&&json!("NightsUnused")), "{}", saturday["text"]);
+        assert_eq!(saturday["left"], json!([]), "{}", saturday["text"]);
+
+        let minutes = saturday["money"]["builds"]["minutes"].as_u64();
+        assert_eq!(
+            minutes,
+            Some(self.0.metric("lamplighter_build_minutes_used").await)
+        );
+    }
 }
 
 fn due(id: &str, at: &str, outcome: &str) -> (String, String, String) {
@@ -113,215 +335,10 @@ async fn a_fortnight_passes_as_its_schedules_say_and_can_be_reported_day_by_day(
     wiki.unwrap().cost_per_hour = Cost::parse("0.10");
     let mut two = Fortnight(lab);
 
-    // Monday: everybody asks.
-    two.at("2027-03-22T07:00:00Z");
-    two.0.start().await;
-    for id in ["ann", "ben", "cy"] {
-        two.ask(id, &DESK).await;
-    }
-    two.ask("dee", &[("schedule", "late")]).await;
-    two.ask("eve", &[("schedule", "desk"), ("timeZone", "America/New_York")])
-        .await;
-    for id in ["ann", "ben", "cy", "dee", "eve"] {
-        two.0.until(id, UP).await;
-    }
-    two.at("2027-03-22T17:30:30Z");
-    let warned = async || {
-        two.0
-            .history("ann")
-            .await
-            .iter()
-            .any(|line| line.contains("StopSoon"))
-    };
-    two.0
-        .eventually("ann is warned half an hour before", warned)
-        .await;
-    two.until(
-        "2027-03-22T18:00:01Z",
-        &[("ann", ASLEEP), ("ben", ASLEEP), ("cy", ASLEEP)],
-    )
-    .await;
-    two.still("2027-03-22T22:59:30Z", &[("eve", UP), ("dee", UP)])
-        .await;
-    two.until("2027-03-22T23:00:01Z", &[("eve", ASLEEP)]).await;
-    two.until("2027-03-23T01:30:01Z", &[("dee", ASLEEP)]).await;
-
-    // Tuesday: one is exempt until ten.
-    two.until("2027-03-23T06:30:01Z", &[("ann", UP), ("ben", UP), ("cy", UP)])
-        .await;
-    let keep = [
-        ("schedule", "desk"),
-        ("keepUntil", "2027-03-23T21:00:00Z"),
-        ("keepReason", "a demo"),
-    ];
-    two.ask("ben", &keep).await;
-    let kept = |status: &lamplighter::model::status::Status| status.exemption.is_some();
-    two.0.until_status("ben", "exempt", kept).await;
-    two.until(
-        "2027-03-23T18:00:01Z",
-        &[("ann", ASLEEP), ("cy", ASLEEP), ("ben", UP)],
-    )
-    .await;
-    two.still("2027-03-23T20:59:30Z", &[("ben", UP)]).await;
-    assert_eq!(two.0.metric("lamplighter_exemptions").await, 1);
-    let reported = async || two.0.metric("lamplighter_last_report_timestamp_seconds").await > 0;
-    two.0.eventually("the day before is reported", reported).await;
-    two.until("2027-03-23T21:00:01Z", &[("ben", ASLEEP)]).await;
-
-    // Wednesday: one leaves, and is not woken again.
-    two.until("2027-03-24T06:30:01Z", &[("ann", UP), ("ben", UP), ("cy", UP)])
-        .await;
-    two.at("2027-03-24T11:00:00Z");
-    two.ask("cy", &[("schedule", "desk"), ("ownerActive", "false")])
-        .await;
-    two.0.until("cy", Phase::Refused).await;
-    two.until("2027-03-24T18:00:01Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
-        .await;
-
-    // Thursday: the daemon is down at seven.
-    two.until(
-        "2027-03-25T06:30:01Z",
-        &[("ann", UP), ("ben", UP), ("cy", Phase::Refused)],
-    )
-    .await;
-    two.at("2027-03-25T17:50:00Z");
-    two.0.stop().await;
-    two.at("2027-03-25T18:40:00Z");
-    two.0.start().await;
-    for id in ["ann", "ben"] {
-        two.0.until(id, ASLEEP).await;
-    }
-
-    let lab = &two.0;
-    let counted = async || {
-        lab.metric("lamplighter_teardown_delay_seconds_count").await == 2
-            && lab.metric("lamplighter_teardown_overdue").await == 0
-    };
-    lab.eventually("both are counted, and none is late any more", counted)
-        .await;
-
-    // Good Friday, and the night of the week's end in which there is no half past two.
-    two.still("2027-03-26T08:00:00Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
-        .await;
-    two.until("2027-03-27T08:00:01Z", &[("dee", UP)]).await;
-    two.still("2027-03-28T00:59:00Z", &[("dee", UP)]).await;
-    two.until("2027-03-28T01:00:01Z", &[("dee", ASLEEP)]).await;
-
-    // Easter Monday is off; on Tuesday half past seven is an hour earlier than it was.
-    two.still("2027-03-29T08:00:00Z", &[("ann", ASLEEP)]).await;
-    two.still("2027-03-30T05:29:00Z", &[("ann", ASLEEP)]).await;
-    two.until("2027-03-30T05:30:01Z", &[("ann", UP), ("ben", UP)])
-        .await;
-
-    // The end of the day is moved while they run.
-    two.0.stop().await;
-    let desk = two.0.config.policy.schedules.get_mut("desk").unwrap();
-    desk.teardown = Cron::parse("0 18 * * *").unwrap();
-    two.0.start().await;
-    let next = |status: &lamplighter::model::status::Status| {
-        let moved = "2027-03-30T16:00:00Z".parse::<Timestamp>().unwrap();
-        status.next_change.as_ref().is_some_and(|next| next.at == moved)
-    };
-    two.0.until_status("ann", "due at six", next).await;
-    two.until("2027-03-30T16:00:01Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
-        .await;
-
-    // Nobody has asked for twelve nights.
-    two.until(
-        "2027-04-03T16:00:01Z",
-        &[("ann", Phase::Destroyed), ("ben", Phase::Destroyed)],
-    )
-    .await;
-    two.at("2027-04-04T08:00:00Z");
-
-    let slept = |id, at| due(id, at, "Suspended");
-    let expected = [
-        // Her day in New York ends on Berlin's Tuesday.
-        (
-            "2027-03-22",
-            vec![slept("ann", "18:00"), slept("ben", "18:00"), slept("cy", "18:00")],
-        ),
-        (
-            "2027-03-23",
-            vec![
-                slept("eve", "23:00"),
-                slept("dee", "01:30"),
-                slept("ann", "18:00"),
-                slept("cy", "18:00"),
-                slept("ben", "21:00"),
-            ],
-        ),
-        ("2027-03-25", vec![slept("ann", "18:00"), slept("ben", "18:00")]),
-        ("2027-03-26", vec![]),
-        ("2027-03-28", vec![slept("dee", "01:00")]),
-        ("2027-03-29", vec![]),
-    ];
-    for (day, expected) in expected {
-        let mut found = two.due(day).await;
-        // Those whose nights fall into leaps of the clock are only told of where they do not.
-        let told = |id: &str| match id {
-            "eve" => day == "2027-03-23",
-            "dee" => day == "2027-03-23" || day == "2027-03-28",
-            _ => true,
-        };
-        found.retain(|(id, ..)| told(id));
-        assert_eq!(found, expected, "{day}");
-    }
-    let wednesday = two.report("2027-03-24").await;
-    let left = wednesday["due"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|due| due["id"] == "cy");
-    assert_eq!(left.unwrap()["rule"], "OwnerInactive");
-    assert_eq!(left.unwrap()["outcome"], "Gone");
-
-    let tuesday = two.report("2027-03-23").await;
-    assert_eq!(
-        tuesday["exempt"].as_array().unwrap().len(),
-        1,
-        "{}",
-        tuesday["text"]
-    );
-    let ben = &tuesday["exempt"][0];
-    assert_eq!(
-        (&ben["id"], &ben["since"], &ben["until"]),
-        (
-            &json!("ben"),
-            &json!("2027-03-23T18:00:00Z"),
-            &json!("2027-03-23T21:00:00Z")
-        )
-    );
-    let exempt = tuesday["money"]["exempt"]["hours"].as_f64().unwrap();
-    assert!((2.9..3.1).contains(&exempt), "three hours and not {exempt}");
-
-    let thursday = two.report("2027-03-25").await;
-    let at_desks = |due: &&Value| due["id"] != "eve" && due["id"] != "dee";
-    for due in thursday["due"].as_array().unwrap().iter().filter(at_desks) {
-        let late = due["delaySeconds"].as_i64().unwrap();
-        assert!(due["late"] == true && (2400..2700).contains(&late), "{due}");
-    }
-    let sunday = two.report("2027-03-28").await;
-    let hours = |text: &Value| text.as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert_eq!(
-        hours(&sunday["to"]).duration_since(hours(&sunday["from"])),
-        SignedDuration::from_hours(23)
-    );
-    let saturday = two.report("2027-04-03").await;
-    let rules: Vec<&Value> = saturday["due"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|due| &due["rule"])
-        .collect();
-    assert!(rules.contains(&&json!("NightsUnused")), "{}", saturday["text"]);
-    assert_eq!(saturday["left"], json!([]), "{}", saturday["text"]);
-
-    let minutes = saturday["money"]["builds"]["minutes"].as_u64();
-    assert_eq!(
-        minutes,
-        Some(two.0.metric("lamplighter_build_minutes_used").await)
-    );
+    two.begins().await;
+    two.goes_on().await;
+    two.ends().await;
+    two.is_told().await;
 
     // Sleeping and waking took no build: one deployed each, one destroyed those who were destroyed.
     for (id, builds) in [("ann", 2), ("ben", 2), ("cy", 2), ("dee", 1), ("eve", 1)] {

@@ -1,5 +1,7 @@
 //! Suspend first: what was put to sleep comes back without a build, and hardly later than ECS alone would bring it.
 
+#![allow(clippy::print_stdout, reason = "figures")]
+
 use std::time::Duration;
 
 use lamplighter::model::status::Phase;

@@ -17,7 +17,7 @@ macro_rules! with {
     };
 }
 
-const TABLE: [Rule; 16] = [
+const TABLE: [Rule; 17] = [
     // A macro, and with the feature of its name a list. Whoever plants a bug names only the macro.
     Rule {
         module: "planted",
@@ -31,6 +31,11 @@ const TABLE: [Rule; 16] = [
         module: "clock",
         may: &[],
     },
+    // What is logged, and how that changes.
+    Rule {
+        module: "logging",
+        may: &[],
+    },
     Rule {
         module: "planner",
         may: with!(),
@@ -39,9 +44,10 @@ const TABLE: [Rule; 16] = [
         module: "cloud",
         may: with!(),
     },
+    // Which directives can be read is for the one to say who logs by them.
     Rule {
         module: "config",
-        may: with!(),
+        may: with!("logging::check"),
     },
     // What the report says of money, metrics show at all times.
     Rule {
@@ -101,6 +107,7 @@ const TABLE: [Rule; 16] = [
             "cloud::StateStore",
             "cloud::WriteError",
             "controller::handle",
+            "logging",
             "metrics",
             "report"
         ),

@@ -241,6 +241,7 @@ impl Lab {
             cloud,
             metrics,
             ports,
+            levels: lamplighter::logging::Levels::unlogged("info"),
             clock: self.clock.clone(),
         };
         let work = tokio::spawn(async move {

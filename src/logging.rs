@@ -1,0 +1,212 @@
+//! What is logged, and how that is changed while the daemon runs: for a while, after which it is again what the
+//! configuration says, so that nobody's look at the details fills a disk for weeks.
+
+use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tracing_subscriber::fmt::format::{DefaultFields, FormatEvent};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
+
+/// The scheduler tells of its own set-up at the level of news.
+const QUIET: &str = "tokio_cron_scheduler=warn";
+
+/// Which lines are logged.
+pub struct Levels {
+    /// As the configuration has it.
+    configured: String,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What holds instead, and until when.
+    instead: Option<Instead>,
+    /// Puts a filter in force; `None`: nothing is logged here.
+    apply: Option<Box<dyn Fn(EnvFilter) + Send>>,
+}
+
+/// A filter that holds for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instead {
+    /// Directives, as `log.filter` has them.
+    pub filter: String,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// Reads directives such as `info,lamplighter=debug`; the error continues a sentence that begins with them.
+pub fn check(directives: &str) -> Result<(), &'static str> {
+    if directives.trim().is_empty() {
+        return Err("is empty");
+    }
+    // The parser panics on some text that is not ASCII, and no target of ours is.
+    if !directives.is_ascii() || EnvFilter::builder().parse(directives).is_err() {
+        return Err("is not a list of log directives");
+    }
+    Ok(())
+}
+
+fn filter(directives: &str) -> EnvFilter {
+    EnvFilter::new(format!("{QUIET},{directives}"))
+}
+
+impl Levels {
+    /// Levels of a process that logs nothing, such as a test.
+    pub fn unlogged(directives: &str) -> Arc<Self> {
+        Arc::new(Self::new(directives, None))
+    }
+
+    fn new(directives: &str, apply: Option<Box<dyn Fn(EnvFilter) + Send>>) -> Self {
+        Self {
+            configured: directives.to_owned(),
+            state: Mutex::new(State { instead: None, apply }),
+        }
+    }
+
+    /// As the configuration has it.
+    pub fn configured(&self) -> &str {
+        &self.configured
+    }
+
+    /// What holds instead now.
+    pub fn instead(&self) -> Option<Instead> {
+        self.state().instead.clone()
+    }
+
+    /// Logs by other directives, which [`check`] has found good, until [`Levels::expire`] finds that their time is over.
+    pub fn set(&self, instead: Instead) {
+        let mut state = self.state();
+        state.put(&instead.filter);
+        state.instead = Some(instead);
+    }
+
+    /// Logs as the configuration has it.
+    pub fn reset(&self) {
+        let mut state = self.state();
+        if state.instead.take().is_some() {
+            state.put(&self.configured);
+        }
+    }
+
+    /// Does so if the time of what holds instead is over at `now`, and says whether it was.
+    pub fn expire(&self, now: Timestamp) -> bool {
+        let over = self.instead().is_some_and(|instead| instead.until <= now);
+        if over {
+            self.reset();
+        }
+        over
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Both parts are set in one go, so a panic elsewhere leaves them as they belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&self, directives: &str) {
+        if let Some(apply) = &self.apply {
+            apply(filter(directives));
+        }
+    }
+}
+
+/// One JSON object in every line of standard error.
+pub fn json(directives: &str) -> Arc<Levels> {
+    let (filter, levels) = reloadable(directives);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
+    levels
+}
+
+/// Lines for people on standard error.
+pub fn pretty(directives: &str) -> Arc<Levels> {
+    let (filter, levels) = reloadable(directives);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
+    levels
+}
+
+/// Lines of a form of one's own on standard error.
+pub fn formed(
+    directives: &str,
+    form: impl FormatEvent<Registry, DefaultFields> + Send + Sync + 'static,
+) -> Arc<Levels> {
+    let (filter, levels) = reloadable(directives);
+    let lines = tracing_subscriber::fmt::layer()
+        .event_format(form)
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
+    levels
+}
+
+type Reloadable = reload::Layer<EnvFilter, Registry>;
+
+fn reloadable(directives: &str) -> (Reloadable, Arc<Levels>) {
+    let (layer, handle) = reload::Layer::new(filter(directives));
+    let apply = move |filter| {
+        // It fails only when the subscriber is gone, and with it all lines.
+        let _ = handle.reload(filter);
+    };
+    (layer, Arc::new(Levels::new(directives, Some(Box::new(apply)))))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_holds_instead_ends_by_itself_and_not_before() {
+        let put = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&put);
+        let levels = Levels::new(
+            "warn",
+            Some(Box::new(move |filter: EnvFilter| {
+                seen.lock().unwrap().push(filter.to_string());
+            })),
+        );
+        let until: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        let instead = Instead {
+            filter: "lamplighter=trace".to_owned(),
+            until,
+        };
+        levels.set(instead.clone());
+        assert!(!levels.expire(until - jiff::SignedDuration::from_secs(1)));
+        assert_eq!(levels.instead(), Some(instead));
+        assert!(levels.expire(until));
+        assert!(!levels.expire(until), "once");
+        levels.reset();
+        let put = put.lock().unwrap();
+        assert_eq!(put.len(), 2, "{put:?}");
+        assert!(
+            put[0].contains("lamplighter=trace") && put[1].contains("warn"),
+            "{put:?}"
+        );
+        assert!(put.iter().all(|filter| filter.contains(QUIET)));
+    }
+
+    #[test]
+    fn directives_that_cannot_be_read_are_named() {
+        assert_eq!(check("info,lamplighter=debug"), Ok(()));
+        assert_eq!(check(" "), Err("is empty"));
+        for wrong in ["lamplighter=loud", "\u{e9}=info", "[{=debug"] {
+            assert_eq!(check(wrong), Err("is not a list of log directives"), "{wrong}");
+        }
+    }
+}
