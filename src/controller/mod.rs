@@ -50,6 +50,7 @@ use admission::Admission;
 use feed::Feed;
 use handle::{Fleet, Handle, Readiness};
 use notices::Notices;
+use pass::unsigned;
 use queue::{Priority, Queue};
 use shards::Keeper;
 use state::State;
@@ -98,6 +99,8 @@ pub struct Controller {
     intervals: Intervals,
     workers: usize,
     started: Instant,
+    /// When it began, by wall time.
+    since: Timestamp,
 }
 
 /// How long a key whose pass failed waits.
@@ -149,6 +152,7 @@ impl Controller {
             feed,
             randomness: Mutex::new(randomness),
             started: Instant::now(),
+            since: clock.now(),
             cloud,
             policy,
             clock,
@@ -269,19 +273,24 @@ impl Controller {
         {
             let admission = self.admission();
             self.metrics.builds.set_in_flight(admission.in_flight());
+            self.metrics.builds.set_limit(admission.max());
             self.metrics.builds.set_waiting(admission.waiting());
             self.metrics.builds.set_paused(admission.is_paused(now));
         }
         let held = self.held();
         let state = self.state();
         let mut phases = BTreeMap::new();
-        let mut due = 0;
+        let (mut due, mut oldest) = (0, None);
         let ours = state.fleet.apps.values().filter(|app| held.has(&app.id));
         for memory in ours.filter_map(|app| app.memory.as_ref()) {
             *phases.entry(memory.status.phase).or_insert(0) += 1;
+            let intended = memory.in_flight().map(|operation| operation.intended_at);
+            oldest = [oldest, intended].into_iter().flatten().min();
             let left = memory.deployment.is_some() || memory.in_flight().is_some();
             due += usize::from(memory.stop.is_some() && left && memory.status.phase != Phase::Suspended);
         }
+        let age = |at: Timestamp| unsigned(now.duration_since(at));
+        self.metrics.builds.set_oldest(oldest.map(age));
         self.metrics.fleet.set_apps(&phases);
         self.metrics.fleet.set_teardown_due(due);
         self.metrics.fleet.set_deletions(state.judgement.overall());
