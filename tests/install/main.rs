@@ -7,3 +7,9 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod alerts;
+mod dashboards;
+mod metrics;
+mod observed;
+mod runbooks;
