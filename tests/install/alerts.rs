@@ -16,7 +16,11 @@ const RULES: &str = include_str!("../../deploy/alerts/rules.yaml");
 
 fn promtool(arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(debian("promtool", "prometheus"));
-    outcome(command.args(arguments).current_dir(repository().join("deploy/alerts")))
+    outcome(
+        command
+            .args(arguments)
+            .current_dir(repository().join("deploy/alerts")),
+    )
 }
 
 #[test]
@@ -44,21 +48,23 @@ fn every_alert_is_tested_for_firing_and_for_silence() {
         .collect();
     let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
     let (well, said) = promtool(&[&["test", "rules"], &tests[..]].concat());
-    assert!(
-        well && said.matches("SUCCESS").count() == tests.len(),
-        "{said}"
-    );
+    assert!(well && said.matches("SUCCESS").count() == tests.len(), "{said}");
 
     let scratch = Scratch::new("mutants");
     std::fs::create_dir_all(scratch.file("work")).expect("a folder is made");
     let mut python = Command::new(tool("python"));
     python.arg(repository().join("tests/install/alert_mutants.py"));
     python.arg(debian("promtool", "prometheus"));
-    python.arg(repository().join("deploy/alerts")).arg(scratch.file("work"));
+    python
+        .arg(repository().join("deploy/alerts"))
+        .arg(scratch.file("work"));
     let (well, said) = outcome(&mut python);
     assert!(well, "{said}");
     let expected = format!("of {} alerts", crate::runbooks::alerts().len());
-    assert!(said.contains(&expected) && said.ends_with(" 0 survived\n"), "{said}");
+    assert!(
+        said.contains(&expected) && said.ends_with(" 0 survived\n"),
+        "{said}"
+    );
 }
 
 /// Receives what Alertmanager sends, one message at a time.

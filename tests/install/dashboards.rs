@@ -77,7 +77,10 @@ fn every_panel_says_what_it_is_and_links_to_what_is_there() {
         let mut cells = BTreeSet::new();
         for panel in panels(&board) {
             let title = text(panel, "title");
-            assert!(ids.insert(panel["id"].as_i64()), "{name}: {title}: its id is taken");
+            assert!(
+                ids.insert(panel["id"].as_i64()),
+                "{name}: {title}: its id is taken"
+            );
             assert!(
                 text(panel, "description").ends_with('.'),
                 "{name}: {title}: no description"

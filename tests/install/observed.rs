@@ -46,7 +46,9 @@ impl Dev {
     pub(crate) fn start(scratch: &Scratch) -> Self {
         let ready = scratch.file("ready.json");
         let mut command = lamplighter();
-        command.args(["dev", "--speed", "300", "--ready-file"]).arg(&ready);
+        command
+            .args(["dev", "--speed", "300", "--ready-file"])
+            .arg(&ready);
         command.args(["--aws-port", "0", "--api-port", "0", "--admin-port", "0"]);
         let mut program = Program::start(scratch, "dev", &mut command);
         let addresses: Value = until("the ready file", || {
@@ -106,7 +108,11 @@ impl Prometheus {
         until("Prometheus is ready", || {
             program.assert_runs();
             let answer = get(&format!("{url}/-/ready"))?;
-            if answer.status == 200 { Ok(()) } else { Err(answer.body) }
+            if answer.status == 200 {
+                Ok(())
+            } else {
+                Err(answer.body)
+            }
         });
         let mut this = Self { program, url };
         // What happens before the first scrape is no increase.

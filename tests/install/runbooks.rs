@@ -56,7 +56,8 @@ fn every_alert_has_a_runbook_that_says_what_a_person_wants_to_know() {
     for (alert, rule) in &alerts {
         let name = kebab(alert);
         assert!(
-            rule.contains(&format!("/runbooks/{name}.md\n")) || rule.ends_with(&format!("/runbooks/{name}.md")),
+            rule.contains(&format!("/runbooks/{name}.md\n"))
+                || rule.ends_with(&format!("/runbooks/{name}.md")),
             "{alert} does not lead to {name}.md"
         );
         for needed in ["severity: ", "summary: ", "description: "] {
@@ -66,7 +67,10 @@ fn every_alert_has_a_runbook_that_says_what_a_person_wants_to_know() {
         assert!(severities.iter().any(|one| rule.contains(one)), "{alert}: {rule}");
         let found = runbooks.iter().find(|(runbook, _)| *runbook == name);
         let (_, text) = found.unwrap_or_else(|| panic!("{alert} has no docs/runbooks/{name}.md"));
-        assert!(text.contains(&format!("`{alert}`")), "{name}.md does not name {alert}");
+        assert!(
+            text.contains(&format!("`{alert}`")),
+            "{name}.md does not name {alert}"
+        );
         let mut rest = text.as_str();
         for heading in HEADINGS {
             let heading = format!("\n## {heading}\n\n");
@@ -75,6 +79,20 @@ fn every_alert_has_a_runbook_that_says_what_a_person_wants_to_know() {
                 .unwrap_or_else(|| panic!("{name}.md lacks{heading}or has it elsewhere"));
             rest = after;
         }
+    }
+    let listed = include_str!("../../docs/observe.md");
+    for (alert, rule) in &alerts {
+        let after = |label: &str| {
+            let (_, text) = rule.split_once(label).expect("it was looked for above");
+            text.lines().next().unwrap_or_default().to_owned()
+        };
+        let bare = alert.trim_start_matches("Lamplighter");
+        let (severity, summary) = (after("severity: "), after("summary: "));
+        let row = format!(
+            "\n| [{bare}](runbooks/{}.md) | {severity} | {summary} |\n",
+            kebab(alert)
+        );
+        assert!(listed.contains(&row), "docs/observe.md has not:{row}");
     }
     let known: BTreeSet<String> = alerts.iter().map(|(alert, _)| kebab(alert)).collect();
     for (name, _) in runbooks {
@@ -122,11 +140,7 @@ fn parses(command: &str) -> (bool, String) {
 fn every_command_of_a_runbook_exists() {
     let mut all = BTreeSet::new();
     for (name, text) in runbooks() {
-        all.extend(
-            commands(&text)
-                .into_iter()
-                .map(|command| (command, name.clone())),
-        );
+        all.extend(commands(&text).into_iter().map(|command| (command, name.clone())));
     }
     assert!(all.len() > 40, "{} commands were found only", all.len());
     for (command, name) in all {
