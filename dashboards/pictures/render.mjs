@@ -13,17 +13,19 @@ import { chromium } from 'playwright-core';
 const here = dirname(fileURLToPath(import.meta.url));
 const [prometheus, minutes, folder] = process.argv.slice(2);
 const boards = ['fleet', 'end-of-day', 'controller'];
-const width = 1500;
+const width = 1200;
 
 const to = Math.floor(Date.now() / 1000);
 const from = to - Math.round(Number(minutes) * 60);
-const step = Math.max(1, Math.round((to - from) / 200));
+// Wide enough for two scrapes.
+const step = Math.max(3, Math.round((to - from) / 100));
 const variables = {
-  $namespace: '.*', $job: '.*', $instance: '.*', $__rate_interval: '15s', $__range: `${to - from}s`,
+  $namespace: '.*', $job: '.*', $instance: '.*', $__rate_interval: '15s', $__interval: `${step}s`, $__range: `${to - from}s`,
 };
 
 function filled(expression) {
-  return Object.entries(variables).reduce((text, [name, value]) => text.replaceAll(name, value), expression);
+  const longestFirst = Object.entries(variables).sort(([a], [b]) => b.length - a.length);
+  return longestFirst.reduce((text, [name, value]) => text.replaceAll(name, value), expression);
 }
 
 function named(legend, labels) {
@@ -46,12 +48,21 @@ async function series(target) {
   });
 }
 
+// An editor of four megabytes, of which no panel draws anything.
+const without = {
+  name: 'without-editors',
+  setup(of) {
+    of.onResolve({ filter: /^(monaco-editor|react-monaco-editor|@monaco-editor)/ }, ({ path }) => ({ path, namespace: 'none' }));
+    of.onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
 const bundle = await build({
   entryPoints: [join(here, 'panels.jsx')], bundle: true, write: false, format: 'iife', minify: true, logLevel: 'error',
+  outdir: 'nowhere', plugins: [without], jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
   loader: { '.svg': 'dataurl', '.woff2': 'dataurl', '.woff': 'dataurl', '.ttf': 'dataurl', '.png': 'dataurl' },
 });
-const script = bundle.outputFiles[0].text;
+const [script, styles] = ['.js', '.css'].map((end) => bundle.outputFiles.find(({ path }) => path.endsWith(end)).text);
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -68,10 +79,15 @@ for (const name of boards) {
   }
   const page = await browser.newPage({ viewport: { width, height: 900 } });
   page.on('pageerror', (error) => console.error(`${name}: ${error.message}`));
-  await page.setContent('<!doctype html><body style="margin:0;background:#111217"><div id="root"></div></body>');
+  // A page with an address, since components want to store things; nothing listens there.
+  const own = 'body { margin: 0; background: #111217 } button { all: unset; color: inherit } ul { list-style: none }';
+  const body = `<!doctype html><style>${own}</style><body><div id="root"></div></body>`;
+  await page.route('http://dashboard.test/', (route) => route.fulfill({ contentType: 'text/html', body }));
+  await page.goto('http://dashboard.test/');
   await page.evaluate((given) => { window.given = given; }, { panels, title: board.title, from, to, width });
+  await page.addStyleTag({ content: styles });
   await page.addScriptTag({ content: script });
-  await page.waitForSelector('#drawn');
+  await page.waitForSelector('#drawn', { state: 'attached' });
   await page.waitForTimeout(1500);
   await page.locator('#board').screenshot({ path: join(folder, `${name}.png`) });
   await page.close();

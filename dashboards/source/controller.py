@@ -46,7 +46,7 @@ def board():
     it.row("Passes and sweeps")
     it.lines("Passes", "Looks at single apps, by how they ended.",
              (rate("lamplighter_reconcile_total", by="result"), "{{result}}"), unit="cps", stacked=True)
-    it.lines("Duration of passes", "95 % took no longer; the line for half of them is below.",
+    it.lines("Duration of passes", "Half of them, and 95 %, took no longer.",
              (quantile(0.5, "lamplighter_reconcile_duration_seconds"), "half"),
              (quantile(0.95, "lamplighter_reconcile_duration_seconds"), "95 %"), unit="s")
     it.lines("Write conflicts", "Writes that lost to somebody else's. A few are normal with several replicas.",

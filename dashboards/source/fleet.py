@@ -45,9 +45,10 @@ def board():
              (total("lamplighter_admission_waiting"), "waiting"), runbook="build-stuck")
     it.lines("Begun", "Builds that were written down to be started.",
              (events("lamplighter_builds_started_total", by="kind"), "{{kind}}"), counts=True)
-    it.lines("Ended", "`failed` is past its gate, `never_ran` before, `abandoned` called off, `lost` not known any more.",
-             (events("lamplighter_build_duration_seconds_count", by="kind, outcome"), "{{kind}} {{outcome}}"), counts=True,
-             runbook="destroys-failing")
+    it.lines("Deploys ended", "`failed` is past its gate, `never_ran` before, `abandoned` called off, `lost` not known any "
+             "more. Destroys are on the dashboard End of day.",
+             (events("lamplighter_build_duration_seconds_count", 'kind="apply"', by="outcome"), "{{outcome}}"), counts=True,
+             runbook="apps-failed")
     it.lines("Duration of builds", "From the intent of a build to its success, over the last hour; 95 % took no longer.",
              (quantile(0.95, "lamplighter_build_duration_seconds", 'outcome="succeeded"', by="kind", over="1h"), "{{kind}}"),
              unit="s", width=12)

@@ -45,8 +45,8 @@ def rate(metric, labels="", by=""):
     return f"sum{f' by ({by})' if by else ''} (rate({of(metric, labels)}[$__rate_interval]))"
 
 
-def events(metric, labels="", by="", over="$__rate_interval"):
-    """A counter, as so many within a time."""
+def events(metric, labels="", by="", over="$__interval"):
+    """A counter, as so many within a time: from one point to the next, so that no event is counted twice."""
     return f"sum{f' by ({by})' if by else ''} (increase({of(metric, labels)}[{over}]))"
 
 
@@ -130,8 +130,8 @@ class Board:
     def lines(self, title, text, *queries, unit="short", colours=None, stacked=False, counts=False, runbook=None, width=8,
               top=None):
         """Lines over time; `stacked` where they add up, `counts` for events, which are drawn as bars."""
-        calcs = ["sum"] if counts else ["lastNotNull", "max"]
-        legend = parts.VizLegendOptions().display_mode(common.LegendDisplayMode.TABLE).show_legend(True)
+        calcs = ["sum"] if counts else ["lastNotNull"]
+        legend = parts.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).show_legend(True)
         panel = (
             timeseries.Panel().legend(legend.placement(common.LegendPlacement.BOTTOM).calcs(calcs))
             .tooltip(parts.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
@@ -148,15 +148,18 @@ class Board:
         if top is not None:
             panel.max(top)
         if unit == "short":
-            panel.decimals(0)
-        self._add(panel, title, text, queries, unit, colours or FINE, runbook, width, 8)
+            panel.decimals(0).axis_soft_max(1)
+        # At least two scrapes lie in two minutes, without which there is no increase.
+        self._add(panel, title, text, queries, unit, colours or FINE, runbook, width, 8, "2m" if counts else None)
 
-    def _add(self, panel, title, text, queries, unit, colours, runbook, width, height):
+    def _add(self, panel, title, text, queries, unit, colours, runbook, width, height, least=None):
         self._ids += 1
         panel.id(self._ids).title(title).description(text).datasource(SOURCE).unit(unit).thresholds(steps(*colours))
         panel.span(width).height(height)
         for place, (expression, legend) in enumerate(queries):
             query = prometheus.Dataquery().expr(expression).legend_format(legend or "__auto").range()
+            if least:
+                query.interval(least)
             panel.with_target(query.ref_id(chr(ord("A") + place)).datasource(SOURCE))
         for label, colours_of in COLOURS.items():
             if any(legend == "{{" + label + "}}" for _, legend in queries):

@@ -166,6 +166,7 @@ fn every_query_finds_something_in_a_prometheus_that_scraped_a_fleet_under_load()
                 ("$job", "lamplighter"),
                 ("$instance", ".*"),
                 ("$__rate_interval", "1m"),
+                ("$__interval", "1m"),
                 ("$__range", "1h"),
             ]
             .iter()
