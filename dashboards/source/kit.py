@@ -147,8 +147,11 @@ class Board:
             panel.thresholds_style(style)
         if top is not None:
             panel.max(top)
+        if unit in ("short", "cps", "reqps"):
+            # Or else nothing at all is drawn on a scale up to a hundred.
+            panel.axis_soft_max(1)
         if unit == "short":
-            panel.decimals(0).axis_soft_max(1)
+            panel.decimals(0)
         # At least two scrapes lie in two minutes, without which there is no increase.
         self._add(panel, title, text, queries, unit, colours or FINE, runbook, width, 8, "2m" if counts else None)
 
