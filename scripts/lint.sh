@@ -7,6 +7,7 @@ venv=${LAMPLIGHTER_VENV:-.venv}
 shell=(.ci/run scripts/*.sh deploy/child-app/*.sh tests/gate/bin/*)
 "$venv/bin/shellcheck" "${shell[@]}"
 node --check tests/portal/portal.mjs
+node --check dashboards/pictures/render.mjs
 # Compiled in memory, so that no cache folder is left in the tree.
 "$venv/bin/python" - tests/ministack/*.py tests/install/*.py dashboards/source/*.py <<'CHECK'
 import pathlib, sys
