@@ -40,10 +40,11 @@ def expects(test, rule):
 
 
 def dies(number, group, place, change):
-    mutant = copy.deepcopy(rules)
-    rule = mutant["groups"][group]["rules"][place]
+    # Its group alone, which takes a quarter of the time: no test of an alert expects one of another group.
+    mutant = copy.deepcopy(rules["groups"][group])
+    rule = mutant["rules"][place]
     change(rule)
-    (work / f"{number}-rules.yaml").write_text(yaml.safe_dump(mutant))
+    (work / f"{number}-rules.yaml").write_text(yaml.safe_dump({"groups": [mutant]}))
     died = False
     for part, file in enumerate(files):
         tests = [test for test in file["tests"] if expects(test, rule)]
