@@ -5,6 +5,9 @@
     reason = "a test fails by panicking, and counts are exact"
 )]
 
+#[path = "metrics/usage.rs"]
+mod usage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -23,6 +26,8 @@ type Shape = (String, BTreeSet<String>);
 
 fn documented() -> BTreeMap<String, Shape> {
     let text = include_str!("../docs/metrics.md");
+    // Further tables follow.
+    let (text, _) = text.split_once("\n## ").expect("there are more sections");
     let ticked =
         |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     let mut found = BTreeMap::new();
@@ -227,6 +232,10 @@ fn each_event_counts_where_it_belongs() {
         .builds
         .ended(BuildKind::Destroy, outcome, Duration::from_secs(90));
     metrics.builds.set_paused(true);
+    metrics.builds.set_limit(5);
+    metrics.builds.set_oldest(Some(second * 90));
+    metrics.leases.set_held(4, 3, Some(second));
+    metrics.set_ready(true);
     metrics
         .sweeps
         .completed("2026-11-20T10:00:00Z".parse().unwrap(), second);
@@ -272,6 +281,12 @@ fn each_event_counts_where_it_belongs() {
             1.0,
         ),
         ("lamplighter_admission_paused", 1.0),
+        ("lamplighter_builds_limit", 5.0),
+        ("lamplighter_oldest_build_seconds", 90.0),
+        ("lamplighter_shards", 4.0),
+        ("lamplighter_shards_held", 3.0),
+        ("lamplighter_lease_renewal_age_seconds", 1.0),
+        ("lamplighter_ready", 1.0),
         ("lamplighter_sweeps_total{result=\"incomplete\"}", 1.0),
         ("lamplighter_sweep_duration_seconds_count", 2.0),
         ("lamplighter_last_sweep_timestamp_seconds", 1_795_168_800.0),

@@ -10,6 +10,8 @@ use super::dto::{Ready, Shards};
 use super::problem::{Code, Refused};
 
 pub(super) async fn metrics(State(state): State<ApiState>) -> Response {
+    // Asked for now: whoever would tell it otherwise may be what stands still.
+    state.metrics.set_ready(state.handle.readiness().ready);
     match state.metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {

@@ -204,7 +204,8 @@ impl Admission {
         self.paused.clone()
     }
 
-    fn max(&self) -> usize {
+    /// How many builds may run at once, of our part of the budget.
+    pub(super) fn max(&self) -> usize {
         usize_of(self.limits.max_concurrent_builds)
     }
 

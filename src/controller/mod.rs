@@ -51,6 +51,7 @@ use admission::Admission;
 use feed::Feed;
 use handle::{Fleet, Handle, Readiness};
 use notices::Notices;
+use pass::unsigned;
 use queue::{Priority, Queue};
 use shards::Keeper;
 use state::State;
@@ -101,6 +102,8 @@ pub struct Controller {
     started: Instant,
     /// When it was last told what is saved.
     told_at: Mutex<Option<Timestamp>>,
+    /// When it began, by wall time.
+    since: Timestamp,
 }
 
 /// How long a key whose pass failed waits.
@@ -153,6 +156,7 @@ impl Controller {
             randomness: Mutex::new(randomness),
             started: Instant::now(),
             told_at: Mutex::default(),
+            since: clock.now(),
             cloud,
             policy,
             clock,
@@ -284,20 +288,25 @@ impl Controller {
         {
             let admission = self.admission();
             self.metrics.builds.set_in_flight(admission.in_flight());
+            self.metrics.builds.set_limit(admission.max());
             self.metrics.builds.set_waiting(admission.waiting());
             self.metrics.builds.set_paused(admission.is_paused(now));
         }
         let held = self.held();
         let state = self.state();
         let mut phases = BTreeMap::new();
-        let mut due = 0;
+        let (mut due, mut oldest) = (0, None);
         let ours = state.fleet.apps.values().filter(|app| held.has(&app.id));
         let ours: Vec<&Memory> = ours.filter_map(|app| app.memory.as_ref()).collect();
         for memory in &ours {
             *phases.entry(memory.status.phase).or_insert(0) += 1;
             due += usize::from(crate::report::due_since(memory).is_some());
+            let intended = memory.in_flight().map(|operation| operation.intended_at);
+            oldest = [oldest, intended].into_iter().flatten().min();
         }
         self.publish_day(&state.fleet, &ours, now);
+        let age = |at: Timestamp| unsigned(now.duration_since(at));
+        self.metrics.builds.set_oldest(oldest.map(age));
         self.metrics.fleet.set_apps(&phases);
         self.metrics.fleet.set_teardown_due(due);
         self.metrics.fleet.set_deletions(state.judgement.overall());

@@ -328,6 +328,9 @@ impl Controller {
         if memory.ready_since.is_some()
             && !was_ready
             && let Some(request) = &memory.request
+            // Whether an older one was answered before, a process before this one knew.
+            && request.at >= self.since
+            && self.state().answers(&view.id, request.at)
         {
             self.metrics
                 .reconcile
@@ -415,7 +418,7 @@ pub(super) fn wants_attention(view: &AppView, plan: &Plan) -> bool {
     plan.action.is_some() || plan.forget || !plan.release.is_empty() || !unchanged || came_up
 }
 
-fn unsigned(duration: SignedDuration) -> Duration {
+pub(super) fn unsigned(duration: SignedDuration) -> Duration {
     duration.try_into().unwrap_or_default()
 }
 

@@ -182,10 +182,10 @@ impl Controller {
             let leases = keeper.leases();
             (leases.held(now), leases.oldest_renewal(now))
         };
-        let Held::Shards { held, .. } = &all else {
+        let Held::Shards { of, held } = &all else {
             return false;
         };
-        self.metrics.leases.set_held(held.len(), oldest);
+        self.metrics.leases.set_held(*of, held.len(), oldest);
         let before = std::mem::replace(&mut keeper.told().held, held.clone());
         if before == *held {
             return false;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounterVec, IntGauge};
+use prometheus::{Gauge, HistogramVec, IntCounterVec, IntGauge};
 
 use super::{BUILD_SECONDS, Register, count};
 use crate::model::blueprint::BuildKind;
@@ -65,6 +65,8 @@ pub struct BuildMetrics {
     started: IntCounterVec,
     duration: HistogramVec,
     in_flight: IntGauge,
+    limit: IntGauge,
+    oldest: Gauge,
     waiting: IntGauge,
     paused: IntGauge,
 }
@@ -73,7 +75,7 @@ impl BuildMetrics {
     pub(super) fn new(register: &Register<'_>) -> Self {
         let started = register.counters(
             "builds_started_total",
-            "Builds that CodeBuild accepted.",
+            "Builds that were written down to be started.",
             &["kind"],
         );
         let duration = register.histograms(
@@ -92,6 +94,11 @@ impl BuildMetrics {
             started,
             duration,
             in_flight: register.gauge("builds_in_flight", "Operations that are not settled."),
+            limit: register.gauge("builds_limit", "How many builds may run at once."),
+            oldest: register.fraction(
+                "oldest_build_seconds",
+                "How long ago the oldest operation that is not settled was intended.",
+            ),
             waiting: register.gauge("admission_waiting", "Builds that wait for their turn."),
             paused: register.gauge(
                 "admission_paused",
@@ -100,7 +107,7 @@ impl BuildMetrics {
         }
     }
 
-    /// CodeBuild accepted a build.
+    /// A build was written down, and is asked for next.
     pub fn started(&self, kind: BuildKind) {
         self.started.with_label_values(&[kind.as_str()]).inc();
     }
@@ -115,6 +122,16 @@ impl BuildMetrics {
     /// How many operations are not settled now.
     pub fn set_in_flight(&self, operations: usize) {
         self.in_flight.set(count(operations));
+    }
+
+    /// How many builds may run at once, as far as this process may have them.
+    pub fn set_limit(&self, builds: usize) {
+        self.limit.set(count(builds));
+    }
+
+    /// How long ago the oldest operation that is not settled was intended; `None`: there is none.
+    pub fn set_oldest(&self, age: Option<Duration>) {
+        self.oldest.set(age.unwrap_or_default().as_secs_f64());
     }
 
     /// How many builds wait for their turn now.

@@ -59,6 +59,7 @@ impl Renewal {
 /// The shards that this process holds.
 #[derive(Clone, Debug)]
 pub struct LeaseMetrics {
+    of: IntGauge,
     held: IntGauge,
     oldest: Gauge,
     transitions: IntCounterVec,
@@ -84,6 +85,7 @@ impl LeaseMetrics {
             renewals.with_label_values(&[result.as_str()]);
         }
         Self {
+            of: register.gauge("shards", "In how many shards replicas share the apps."),
             held: register.gauge("shards_held", "Shards on whose apps this process acts."),
             oldest: register.fraction(
                 "lease_renewal_age_seconds",
@@ -94,8 +96,10 @@ impl LeaseMetrics {
         }
     }
 
-    /// How many shards are held now, and how long ago the longest unrenewed of them was renewed.
-    pub fn set_held(&self, shards: usize, oldest: Option<Duration>) {
+    /// How many shards there are, how many of them are held now, and how long ago the longest unrenewed of those was
+    /// renewed.
+    pub fn set_held(&self, of: u16, shards: usize, oldest: Option<Duration>) {
+        self.of.set(i64::from(of));
         self.held.set(count(shards));
         self.oldest.set(oldest.unwrap_or_default().as_secs_f64());
     }

@@ -34,6 +34,7 @@ pub const PREFIX: &str = "lamplighter";
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    ready: IntGauge,
     /// The queue of apps to look at.
     pub queue: QueueMetrics,
     /// Passes over single apps.
@@ -69,6 +70,7 @@ impl Metrics {
             day: DayMetrics::new(&register),
             leases: LeaseMetrics::new(&register),
             warnings: WarningMetrics::new(&register),
+            ready: register.gauge("ready", "1 while /readyz says that this process is ready."),
             registry: registry.clone(),
         };
         register
@@ -82,6 +84,11 @@ impl Metrics {
         #[cfg(target_os = "linux")]
         register.add(prometheus::process_collector::ProcessCollector::for_self());
         metrics
+    }
+
+    /// Whether this process is ready; whoever scrapes asks first.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
     }
 
     /// Notes one call to AWS; see [`AwsMetrics::observe_call`].

@@ -72,7 +72,7 @@ impl ReconcileMetrics {
             ),
             time_to_ready: register.histogram(
                 "time_to_ready_seconds",
-                "From a request to the app that answers it.",
+                "From a request to the first time that its app is ready.",
                 &BUILD_SECONDS,
             ),
             write_conflicts: register

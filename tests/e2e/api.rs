@@ -332,6 +332,9 @@ async fn the_metrics_move_with_the_work() {
         ("lamplighter_reconcile_total{result=\"acted\"}", 2),
         ("lamplighter_time_to_ready_seconds_count", 1),
         ("lamplighter_workqueue_adds_total", 3),
+        ("lamplighter_ready", 1),
+        ("lamplighter_shards", 1),
+        ("lamplighter_builds_limit", 1),
     ] {
         assert!(lab.metric(name).await >= least, "{name}");
     }

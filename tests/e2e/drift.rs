@@ -50,6 +50,8 @@ async fn a_service_that_is_gone_is_made_again_after_a_second_look() {
         waited >= SignedDuration::from_millis(950),
         "rebuilt after {waited:#}"
     );
+    // It was mended; its request had been answered long before.
+    assert_eq!(lab.metric("lamplighter_time_to_ready_seconds_count").await, 1);
     lab.stop().await;
 }
 

@@ -4,6 +4,13 @@
     clippy::disallowed_methods,
     reason = "these tests watch other processes, in real time"
 )]
+#![allow(clippy::print_stderr, reason = "a failed test shows what the program wrote")]
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod alerts;
+mod dashboards;
+mod metrics;
+mod observed;
+mod runbooks;
