@@ -18,6 +18,8 @@ mod lexer;
 mod paths;
 #[path = "tidy/planted.rs"]
 mod planted;
+#[path = "tidy/proofs.rs"]
+mod proofs;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/shape.rs"]
@@ -95,6 +97,18 @@ fn the_documents_link_to_what_is_there() {
     nothing_to_complain_about(&documents::check_links(&documents, &|path| {
         tree::root().join(path).exists()
     }));
+}
+
+#[test]
+fn what_is_named_as_holding_a_claim_is_there() {
+    let read = |path: &str| {
+        let path = tree::root().join(path);
+        let folder = path.is_dir().then(String::new);
+        folder.or_else(|| std::fs::read_to_string(path).ok())
+    };
+    for document in ["docs/security.md", "CONTRIBUTING.md"] {
+        nothing_to_complain_about(&proofs::check(&tree::text(document), &read));
+    }
 }
 
 #[test]
