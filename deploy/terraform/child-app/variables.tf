@@ -86,7 +86,7 @@ variable "container" {
   })
   nullable = false
   validation {
-    condition     = can(regex("^[^:@]+(:[0-9]+/[^:@]+)?(:[^:@]+|(:[^:@]+)?@sha256:[0-9a-f]{64})$", var.container.image)) && !endswith(var.container.image, ":latest")
+    condition     = can(regex("^[^:@]+(:[0-9]+/[^:@]+)?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|(:[^:@/]+)?@sha256:[0-9a-f]{64})$", var.container.image)) && !endswith(var.container.image, ":latest")
     error_message = "container.image is \"${var.container.image}\"; give it with a version or digest, not :latest, since apps of one day should be the same."
   }
   validation {

@@ -167,7 +167,7 @@ variable "service" {
     error_message = "service.subnet_ids is empty; give at least one subnet that reaches AWS."
   }
   validation {
-    condition     = var.service == null || can(regex("^[^:@]+(:[0-9]+/[^:@]+)?(:[^:@]+|(:[^:@]+)?@sha256:[0-9a-f]{64})$", try(var.service.image, ""))) && !endswith(try(var.service.image, ""), ":latest")
+    condition     = var.service == null || can(regex("^[^:@]+(:[0-9]+/[^:@]+)?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|(:[^:@/]+)?@sha256:[0-9a-f]{64})$", try(var.service.image, ""))) && !endswith(try(var.service.image, ""), ":latest")
     error_message = "service.image is \"${try(var.service.image, "")}\"; give it with a version or digest, not :latest, which changes under a running service."
   }
   validation {
