@@ -3,10 +3,10 @@
 locals {
   daemon_statements = concat([
     {
-      # The API writes rows for its callers, through the same code that a portal's rows go through.
+      # The API writes and deletes rows for its callers.
       Sid      = "Rows"
       Effect   = "Allow"
-      Action   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
+      Action   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"]
       Resource = local.table_arns.desired
     },
     {
