@@ -1,10 +1,8 @@
 output "table_arns" {
   description = "The addresses of the tables: `desired`, `state` and `events`."
-  value = {
-    desired = aws_dynamodb_table.desired.arn
-    state   = aws_dynamodb_table.state.arn
-    events  = aws_dynamodb_table.events.arn
-  }
+  value       = local.table_arns
+  # Known before they are made, so that a plan shows the policies of builds in full.
+  depends_on = [aws_dynamodb_table.desired, aws_dynamodb_table.state, aws_dynamodb_table.events]
 }
 
 output "policy_arns" {

@@ -21,8 +21,11 @@ async function ask(policy, { action, on, context }) {
     },
     {},
   );
-  if (answer.resultType !== 'single') throw new Error(`${action} on ${on}: ${JSON.stringify(answer)}`);
-  return { allowed: answer.overallResult === 'Allowed', ignored: answer.result.ignoredContextKeys ?? [] };
+  if (answer.resultType === 'error') throw new Error(`${action} on ${on}: ${JSON.stringify(answer.errors)}`);
+  // The address of a log group ends with a star of its own; then there is a result for each match.
+  const results = answer.resultType === 'single' ? [answer.result] : answer.results;
+  const ignored = results.flatMap((result) => result.ignoredContextKeys ?? []);
+  return { allowed: answer.overallResult === 'Allowed', ignored };
 }
 
 const listed = (value) => (Array.isArray(value) ? value : [value]);

@@ -147,8 +147,10 @@ pub(super) struct Account {
 impl Account {
     #[track_caller]
     pub(super) fn start(scratch: &Scratch) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let port = port.local_addr().expect("it has an address").port();
+        let port = {
+            let probe = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            probe.local_addr().expect("it has an address").port()
+        };
         let endpoint = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(tool("ministack"));
         command

@@ -172,7 +172,7 @@ fn the_tables_are_those_of_tables_create(scratch: &Scratch, account: &Account) {
     // Told without a note, such as that a stream is missing.
     assert_eq!(
         create("lamplighter"),
-        "lamplighter-desired is there\nlamplighter-state is there\nlamplighter-events is there\n"
+        "lamplighter-desired was there\nlamplighter-state was there\nlamplighter-events was there\n"
     );
     create("others");
     for table in ["desired", "state", "events"] {
