@@ -24,7 +24,7 @@ const EXCUSED: [(&str, &str, &str); 5] = [
     // It asks for Network Load Balancers too, which have no host names.
     ("build", "RESOURCE_MISMATCH", "elasticloadbalancing:CreateRule"),
     ("build", "RESOURCE_MISMATCH", "elasticloadbalancing:DeleteRule"),
-    // Newer than its list of conditions; the evaluator below knows it.
+    // Newer than its list of conditions; AWS documents it.
     (
         "build",
         "UNKNOWN_CONDITION_FOR_ACTION",
@@ -286,7 +286,9 @@ fn every_case_is_judged_as_expected(policies: &BTreeMap<String, Value>, variable
     let answer: Value = serde_json::from_slice(&output.stdout).expect("it answers in JSON");
     assert_eq!(answer["asked"], cases.len());
     assert_eq!(answer["wrong"], json!([]), "judged otherwise");
-    assert_eq!(answer["unused"], json!([]), "no case needs these");
+    // Of this one it knows Classic Load Balancers only, so there is no case of it; parliament knows the others.
+    let unjudged = json!(["build: TagRoutes has elasticloadbalancing:AddTags"]);
+    assert_eq!(answer["unused"], unjudged, "no case needs these");
     assert_eq!(
         answer["ignored"],
         json!([]),
