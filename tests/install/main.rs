@@ -4,6 +4,8 @@
     clippy::disallowed_methods,
     reason = "these tests watch other processes, in real time"
 )]
+#![allow(clippy::print_stderr, reason = "a failed test shows what the program wrote")]
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 #[path = "../support/mod.rs"]
 mod support;
