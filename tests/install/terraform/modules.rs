@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use super::MODULES;
 use super::cli::{NOWHERE, Terraform, text};
 use crate::support::repository;
 
@@ -23,7 +22,8 @@ fn every_module_is_valid() {
     let Some(terraform) = Terraform::new("terraform-validate") else {
         return;
     };
-    for module in MODULES {
+    // The example is all of them but the one that builds apply.
+    for module in ["examples/complete", "child-app/app"] {
         terraform.init(module);
         terraform.run(module, NOWHERE, &["validate", "-no-color"]);
     }
