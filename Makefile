@@ -8,10 +8,10 @@ help: ## show this list
 test: ## set up the tools, run all checks and all tests
 	@scripts/test.sh
 
-venv: ## set up the Python tools that some tests use (.venv)
+venv: ## set up the Python tools that some tests use (.venv, .venv-policy)
 	@scripts/venv.sh
 
-portal: ## install the AWS SDK for JavaScript for tests/portal
+portal: ## install the node modules that some tests use
 	@scripts/portal.sh
 
 lint: venv ## check scripts and formatting, and run clippy

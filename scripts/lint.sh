@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks what is not Rust: shell scripts, the portal, Python.
+# Checks what is not Rust: shell scripts, what Node runs, Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,11 +7,13 @@ venv=${LAMPLIGHTER_VENV:-.venv}
 shell=(.ci/run scripts/*.sh deploy/child-app/*.sh tests/gate/bin/*)
 "$venv/bin/shellcheck" "${shell[@]}"
 node --check tests/portal/portal.mjs
-node --check dashboards/pictures/render.mjs
+for script in tests/portal/portal.mjs tests/install/iam/simulate.mjs dashboards/pictures/render.mjs; do
+  node --check "$script"
+done
 # Compiled in memory, so that no cache folder is left in the tree.
-"$venv/bin/python" - tests/ministack/*.py tests/install/*.py dashboards/source/*.py <<'CHECK'
+git ls-files -z '*.py' | xargs -0 "$venv/bin/python" /dev/fd/3 3<<'CHECK'
 import pathlib, sys
 for path in sys.argv[1:]:
     compile(pathlib.Path(path).read_text(), path, "exec")
 CHECK
-echo "${#shell[@]} shell scripts, the portal and all Python are well-formed"
+echo "${#shell[@]} shell scripts, and all of JavaScript and Python, are well-formed"

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Installs the AWS SDK for JavaScript for tests/portal as its lock file says, unless it is there already.
+# Installs what tests use of npm's packages as their locks say, unless it is there already: the AWS SDK for JavaScript for
+# tests/portal, and the evaluator of IAM policies for tests/install/iam.
 set -euo pipefail
-cd "$(dirname "$0")/../tests/portal"
+cd "$(dirname "$0")/.."
 
-if grep -n '"resolved"' package-lock.json; then
-  echo 'package-lock.json names places to download from; make it anew with the .npmrc beside it' >&2
-  exit 1
-fi
-stamp=node_modules/.installed-from
-if cmp --silent package-lock.json "$stamp"; then
-  exit 0
-fi
-echo 'installing the node modules of tests/portal'
-npm ci --no-progress
-cp package-lock.json "$stamp"
+for folder in tests/portal tests/install/iam; do
+  if grep -n '"resolved"' "$folder/package-lock.json"; then
+    echo "$folder/package-lock.json names places to download from; make it anew with the .npmrc beside it" >&2
+    exit 1
+  fi
+  stamp=node_modules/.installed-from
+  if cmp --silent "$folder/package-lock.json" "$folder/$stamp"; then
+    continue
+  fi
+  echo "installing the node modules of $folder"
+  (cd "$folder" && npm ci --no-progress && cp package-lock.json "$stamp")
+done

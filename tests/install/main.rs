@@ -5,6 +5,7 @@
     reason = "these tests watch other processes, in real time"
 )]
 #![allow(clippy::print_stderr, reason = "a failed test shows what the program wrote")]
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -14,3 +15,4 @@ mod dashboards;
 mod metrics;
 mod observed;
 mod runbooks;
+mod terraform;

@@ -1,0 +1,79 @@
+# All of it in an account of its own making but for the network, the load balancer and the images: Lamplighter on
+# Fargate, and the builds of one catalogue entry. Copy it, and put your values into terraform.tfvars.
+
+terraform {
+  required_version = ">= 1.11"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 6.0"
+    }
+  }
+}
+
+provider "aws" {
+  region = var.region
+  default_tags {
+    tags = { project = "lamplighter" }
+  }
+}
+
+locals {
+  project = "shop"
+}
+
+resource "aws_ecs_cluster" "apps" {
+  name = var.cluster
+  setting {
+    name  = "containerInsights"
+    value = "enabled"
+  }
+}
+
+module "lamplighter" {
+  source = "../../lamplighter"
+
+  projects            = [local.project]
+  clusters            = [aws_ecs_cluster.apps.name]
+  events              = var.events
+  portal_principals   = var.portal_principals
+  operator_principals = var.operator_principals
+  deletion_protection = var.deletion_protection
+
+  service = {
+    cluster                  = aws_ecs_cluster.apps.name
+    vpc_id                   = var.network.vpc_id
+    subnet_ids               = var.network.subnet_ids
+    image                    = var.lamplighter_image
+    repository_arns          = var.repository_arns
+    api_security_group_ids   = var.portal_security_group_ids
+    admin_security_group_ids = var.monitoring_security_group_ids
+    secrets                  = var.secrets
+    config = templatefile("${path.module}/lamplighter.toml.tftpl", {
+      region           = var.region
+      domain           = var.dns.domain
+      project          = local.project
+      cluster          = var.cluster
+      health_path      = var.app_health_path
+      api_token_sha256 = var.api_token_sha256
+    })
+  }
+}
+
+module "shop" {
+  source = "../../child-app"
+
+  name            = local.project
+  cluster         = aws_ecs_cluster.apps.name
+  state_table_arn = module.lamplighter.table_arns.state
+  network         = var.network
+  load_balancer   = var.load_balancer
+  dns             = var.dns
+  terraform       = var.terraform
+  container = {
+    image           = var.app_image
+    port            = var.app_port
+    health_path     = var.app_health_path
+    repository_arns = var.repository_arns
+  }
+}

@@ -1,0 +1,128 @@
+# What is made of which variables. Nothing is asked of AWS.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111122223333:role/made" }
+  }
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::111122223333:policy/made" }
+  }
+  mock_resource "aws_ecs_task_definition" {
+    defaults = { arn = "arn:aws:ecs:eu-central-1:111122223333:task-definition/made:1" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-central-1:111122223333:made" }
+  }
+}
+
+variables {
+  projects = ["shop"]
+  clusters = ["apps"]
+}
+
+run "tables_and_policies_alone" {
+  assert {
+    condition     = length(aws_iam_role.daemon) + length(aws_iam_role.portal) + length(aws_iam_role.operator) == 0
+    error_message = "a role was made that nobody asked for"
+  }
+  assert {
+    condition     = length(aws_sqs_queue.events) + length(aws_ecs_service.daemon) + length(aws_security_group.daemon) == 0
+    error_message = "a queue or a service was made that nobody asked for"
+  }
+  assert {
+    condition = alltrue([
+      for table in [aws_dynamodb_table.desired, aws_dynamodb_table.state, aws_dynamodb_table.events] :
+      table.deletion_protection_enabled && table.point_in_time_recovery[0].enabled && table.server_side_encryption[0].enabled
+    ])
+    error_message = "a table lacks protection, backups or encryption"
+  }
+  assert {
+    condition     = !strcontains(aws_iam_policy.daemon.policy, "ecs:DeleteService")
+    error_message = "the daemon may delete services though nobody asked for that"
+  }
+}
+
+run "deletes_of_leftovers" {
+  variables { force_delete = true }
+  assert {
+    condition     = strcontains(aws_iam_policy.daemon.policy, "ecs:DeleteService")
+    error_message = "the daemon may not delete leftovers"
+  }
+}
+
+run "role_for_one_service_account" {
+  variables {
+    kubernetes = {
+      oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/1"
+      namespace         = "apps"
+      service_account   = "lamplighter"
+    }
+  }
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.daemon[0].assume_role_policy).Statement[0].Condition.StringEquals["oidc.example.com/id/1:sub"]
+      == "system:serviceaccount:apps:lamplighter"
+    )
+    error_message = "the trust is not for that service account alone"
+  }
+  assert {
+    condition     = length(jsondecode(aws_iam_role.daemon[0].assume_role_policy).Statement) == 1
+    error_message = "more than the service account is trusted"
+  }
+}
+
+run "events_with_both_dead_letter_ways" {
+  variables { events = true }
+  assert {
+    condition     = alltrue([for target in aws_cloudwatch_event_target.queue : target.dead_letter_config[0].arn == aws_sqs_queue.dead[0].arn])
+    error_message = "what EventBridge can't deliver is dropped"
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue.events[0].redrive_policy).deadLetterTargetArn == aws_sqs_queue.dead[0].arn
+    error_message = "what is never deleted goes round for ever"
+  }
+  assert {
+    condition     = aws_sqs_queue.dead[0].message_retention_seconds > aws_sqs_queue.events[0].message_retention_seconds
+    error_message = "a dead letter keeps the age of its message, so its queue has to keep longer"
+  }
+}
+
+run "daemon_on_fargate" {
+  variables {
+    service = {
+      cluster    = "apps"
+      vpc_id     = "vpc-1"
+      subnet_ids = ["subnet-1"]
+      image      = "registry.example.com/lamplighter@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      config     = "[apps.shop]"
+      secrets    = { WEBHOOK_SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:webhook-AbCdEf:key::" }
+    }
+  }
+  assert {
+    condition     = aws_ecs_service.daemon["daemon"].desired_count == 2 && !aws_ecs_service.daemon["daemon"].network_configuration[0].assign_public_ip
+    error_message = "there are not two replicas without public addresses"
+  }
+  assert {
+    condition = alltrue([
+      for container in jsondecode(aws_ecs_task_definition.daemon["daemon"].container_definitions) :
+      container.readonlyRootFilesystem && container.linuxParameters.capabilities.drop == ["ALL"]
+    ])
+    error_message = "a container may write to its root or has capabilities"
+  }
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.execution["daemon"].policy).Statement :
+      statement.Resource if statement.Sid == "Secrets"
+    ]) == ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:webhook-AbCdEf"]
+    error_message = "more or less than the one secret may be read"
+  }
+}
