@@ -4,6 +4,10 @@
     clippy::disallowed_methods,
     reason = "these tests watch other processes, in real time"
 )]
+#![allow(clippy::print_stderr, reason = "a failed test shows what the program wrote")]
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod chart;
+mod image;
