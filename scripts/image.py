@@ -4,9 +4,11 @@ and certificates, and ends when it is asked to. Started by image.sh; ends with 1
     image.py IMAGE BINARY
 """
 
+import atexit
 import hashlib
 import json
 import pathlib
+import shutil
 import socket
 import struct
 import subprocess
@@ -34,10 +36,15 @@ endpoint_url = "http://{NAME}:9"
 name = "check"
 role = "viewer"
 sha256 = "{HASH}"
+
+[schedules.office]
+time_zone = "Europe/Berlin"
+teardown = "0 19 * * 1-5"
 """
 
 image, binary = sys.argv[1:]
 work = pathlib.Path(tempfile.mkdtemp(prefix="lamplighter-image-"))
+atexit.register(shutil.rmtree, work, ignore_errors=True)
 
 
 def must(kept, promise):
@@ -167,6 +174,8 @@ def confined(asked):
         mounts = pathlib.Path(f"/proc/{pid}/mounts").read_text().splitlines()
         root = next(line.split()[3] for line in mounts if line.split()[1] == "/")
         must("ro" in root.split(","), "has a root file system that it can't write to")
+        checked = podman("run", "--rm", *CONFINED, image, "config", "check", check=False)
+        must(checked.returncode == 0 and "Europe/Berlin" in checked.stdout, "takes its configuration, with a time zone")
         asked.clear()
         token, server = f"--env=LAMPLIGHTER_TOKEN={TOKEN}", f"--env=LAMPLIGHTER_SERVER=http://{NAME}:{PUBLIC}"
         client = podman("run", "--rm", *CONFINED, token, server, image, "apps", "list", check=False)
@@ -183,8 +192,8 @@ def confined(asked):
     finally:
         podman("rm", "--force", container, check=False)
     bare = podman("run", "--rm", *CONFINED, f"--volume={work}/empty:/etc/ssl:ro", image, check=False)
-    said = bare.stderr.strip().splitlines()[-1]
-    must(bare.returncode == 1 and "certificate" in said, f"takes its certificates from the image; without them: {said}")
+    said = next((line for line in bare.stderr.splitlines() if "root certificates" in line), "")
+    must(bare.returncode != 0 and said, f"takes its certificates from the image; without them: {said}")
 
 
 for folder in ("etc", "empty"):

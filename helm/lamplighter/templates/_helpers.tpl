@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* 52 characters leave room for what is appended: "-admin", and the names of dashboards have a check of their own. */}}
+{{/* A Service's name has at most 63 characters, and "-admin" and the like are appended to this one. */}}
 {{- define "lamplighter.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}

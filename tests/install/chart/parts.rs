@@ -47,6 +47,11 @@ fn whatever_selects_pods_selects_the_daemons_and_no_others() {
                 .filter(|service| wanted.is_subset(&labels(&service["metadata"]["labels"])))
                 .collect();
             assert_eq!(found.len(), 1, "{name}: one Service is scraped");
+            let job = monitor["spec"]["jobLabel"].as_str().expect("it names its job");
+            assert_eq!(
+                found[0]["metadata"]["labels"][job], "lamp",
+                "{name}: the release is the job"
+            );
             assert_eq!(
                 found[0]["spec"]["ports"][0]["name"],
                 monitor["spec"]["endpoints"][0]["port"]
