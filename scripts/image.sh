@@ -5,9 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in buildah podman runc objcopy; do
+for tool in buildah podman runc objcopy openssl; do
   command -v "$tool" >/dev/null || {
-    echo "$tool is missing; on Debian 12: apt-get install --no-install-recommends buildah podman runc binutils" >&2
+    echo "$tool is missing; on Debian 12: apt-get install --no-install-recommends buildah podman runc binutils openssl" >&2
     exit 1
   }
 done
