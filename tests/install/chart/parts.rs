@@ -119,8 +119,12 @@ fn serde_yaml_of(text: &str) -> Value {
 fn alerts_and_dashboards_are_those_of_the_project() {
     let scratch = Scratch::new("monitoring");
     let root = scratch.file("");
-    for folder in ["dashboards", "deploy/alerts", "helm/lamplighter"] {
-        copy(&repository().join(folder), &root.join(folder));
+    copy(&chart(), &root.join("helm/lamplighter"), true);
+    for folder in ["dashboards", "deploy/alerts"] {
+        copy(&repository().join(folder), &root.join(folder), false);
+        // What they are made of and tested with may be large, and stays out of the chart.
+        fs::create_dir(root.join(folder).join("source")).expect("a folder is made");
+        fs::write(root.join(folder).join("source/part.json"), "{}").expect("a file is written");
     }
     let dashboard = r#"{"title": "Another", "legendFormat": "{{ phase }} \"quoted\""}"#;
     scratch.write("dashboards/another.json", dashboard);
@@ -163,6 +167,12 @@ fn alerts_and_dashboards_are_those_of_the_project() {
         assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
         assert_eq!(map["metadata"]["annotations"]["grafana_folder"], "Lamplighter");
     }
+    let carried = release.0["release"]["chart"]["files"]
+        .as_array()
+        .expect("a release has its chart");
+    let carried: Vec<&str> = carried.iter().filter_map(|file| file["name"].as_str()).collect();
+    assert!(carried.contains(&"files/dashboards/another.json"), "{carried:?}");
+    assert!(!carried.iter().any(|name| name.contains("source")), "{carried:?}");
     let maps = release.of("ConfigMap").len();
     assert!(
         seen >= 1 && maps == seen + 1,
@@ -170,8 +180,8 @@ fn alerts_and_dashboards_are_those_of_the_project() {
     );
 }
 
-/// A folder with all that is in it; links stay links.
-fn copy(from: &Path, to: &Path) {
+/// A folder with the files in it, and with its folders if they are wanted; links stay links.
+fn copy(from: &Path, to: &Path, folders: bool) {
     fs::create_dir_all(to).expect("a folder is made");
     for entry in fs::read_dir(from).expect("a folder is listed") {
         let entry = entry.expect("a folder is listed");
@@ -179,10 +189,10 @@ fn copy(from: &Path, to: &Path) {
         let kind = entry.file_type().expect("a file has a type");
         if kind.is_symlink() {
             symlink(fs::read_link(&here).expect("a link is read"), there).expect("a link is made");
-        } else if kind.is_dir() {
-            copy(&here, &there);
-        } else {
+        } else if kind.is_file() {
             fs::copy(&here, &there).expect("a file is copied");
+        } else if folders {
+            copy(&here, &there, true);
         }
     }
 }
