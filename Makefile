@@ -1,6 +1,6 @@
 # The everyday commands. `make test` is what CI runs.
 
-.PHONY: help test venv portal lint fmt deny dev
+.PHONY: help test venv portal lint fmt deny dev image
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,3 +27,6 @@ deny: ## check licences, bans and sources of the dependencies; installs cargo-de
 
 dev: ## run Lamplighter with a simulated AWS and an example
 	@cargo run --locked -- dev --example
+
+image: ## build the image and show that it is small and runs without rights; needs root, buildah, podman and runc
+	@scripts/image.sh

@@ -6,7 +6,6 @@ cd "$(dirname "$0")/.."
 venv=${LAMPLIGHTER_VENV:-.venv}
 shell=(.ci/run scripts/*.sh deploy/child-app/*.sh tests/gate/bin/*)
 "$venv/bin/shellcheck" "${shell[@]}"
-node --check tests/portal/portal.mjs
 for script in tests/portal/portal.mjs tests/install/iam/simulate.mjs dashboards/pictures/render.mjs; do
   node --check "$script"
 done

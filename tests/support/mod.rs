@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use http::{get, post};
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use program::{Program, Signal, closed};
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use table::Tables;
 
 /// How long anything may take before a test fails: many times what it takes on a busy machine.
