@@ -52,7 +52,7 @@ def board():
     it.lines("Duration of builds", "From the intent of a build to its success, over the last hour; 95 % took no longer.",
              (quantile(0.95, "lamplighter_build_duration_seconds", 'outcome="succeeded"', by="kind", over="1h"), "{{kind}}"),
              unit="s", width=12)
-    it.lines("Build minutes of the month", "CodeBuild minutes used in this calendar month, against the allowance.",
-             (same("lamplighter_build_minutes_used"), "used"), (same("lamplighter_build_minutes_allowance"), "allowance"),
-             unit="m", runbook="build-minutes-low", width=12)
+    it.lines("Build time of the month", "How long builds took in this calendar month, each rounded up to a minute, against the allowance.",
+             (same("lamplighter_build_time_used_seconds"), "used"), (same("lamplighter_build_time_allowance_seconds"), "allowance"),
+             unit="s", runbook="build-minutes-low", width=12)
     return it.build()

@@ -169,7 +169,7 @@ impl Controller {
             .filter_map(|orphan| report::hourly_of_orphan(orphan, &self.policy))
             .sum();
         let passed = self.since_last_told(now);
-        standing.saved_hours = f64::from(saving) * passed.as_secs_f64() / 3600.0;
+        standing.saved = passed.unsigned_abs().saturating_mul(saving);
         standing.saved_cost = saving_cost.over(passed);
         self.metrics.day.stand(&standing);
         let all = fleet.apps.values().filter_map(|app| app.memory.as_ref());

@@ -21,10 +21,10 @@ pub struct DayMetrics {
     delay: Histogram,
     exemptions: IntGauge,
     cost_per_hour: GaugeVec,
-    saved_hours: Counter,
+    saved_time: Counter,
     saved_cost: Counter,
-    build_minutes_used: IntGauge,
-    build_minutes_allowance: IntGauge,
+    build_time_used: IntGauge,
+    build_time_allowance: IntGauge,
     last_report: Gauge,
 }
 
@@ -39,9 +39,9 @@ pub struct Standing {
     pub cost_per_hour: BTreeMap<Running, Cost>,
     /// What orphans cost an hour.
     pub orphans_per_hour: Cost,
-    /// Hours that stops have saved since this was last told.
-    pub saved_hours: f64,
-    /// What they would have cost.
+    /// What stops have saved since this was last told.
+    pub saved: std::time::Duration,
+    /// What that would have cost.
     pub saved_cost: Cost,
 }
 
@@ -79,21 +79,21 @@ impl DayMetrics {
             ),
             exemptions: register.gauge("exemptions", "Apps that are up now because they are exempt."),
             cost_per_hour,
-            saved_hours: register.sum(
-                "saved_hours_total",
-                "Hours in which apps did not run because a stop had come.",
+            saved_time: register.sum(
+                "saved_time_seconds_total",
+                "For how long apps did not run because a stop had come.",
             ),
             saved_cost: register.sum(
                 "saved_cost_total",
-                "What those hours would have cost in the configured currency.",
+                "What that time would have cost in the configured currency.",
             ),
-            build_minutes_used: register.gauge(
-                "build_minutes_used",
-                "Minutes that builds have taken in this calendar month.",
+            build_time_used: register.gauge(
+                "build_time_used_seconds",
+                "How long builds have taken in this calendar month, each rounded up to a minute.",
             ),
-            build_minutes_allowance: register.gauge(
-                "build_minutes_allowance",
-                "Minutes of builds a month that are paid for already; 0 when there is no such allowance.",
+            build_time_allowance: register.gauge(
+                "build_time_allowance_seconds",
+                "How long builds may take in a month for what is paid already; 0 when there is no such allowance.",
             ),
             last_report: register.fraction(
                 "last_report_timestamp_seconds",
@@ -118,16 +118,16 @@ impl DayMetrics {
             cost(running.as_str(), now.unwrap_or_default());
         }
         cost(ORPHAN, standing.orphans_per_hour);
-        self.saved_hours.inc_by(standing.saved_hours);
+        self.saved_time.inc_by(standing.saved.as_secs_f64());
         self.saved_cost.inc_by(standing.saved_cost.as_f64());
     }
 
-    /// How many minutes builds have taken this month.
+    /// How long builds have taken this month.
     pub fn set_builds(&self, builds: &Builds) {
-        self.build_minutes_used
-            .set(i64::try_from(builds.minutes).unwrap_or(i64::MAX));
-        self.build_minutes_allowance
-            .set(i64::from(builds.allowance.unwrap_or(0)));
+        let seconds = |minutes: u64| i64::try_from(minutes.saturating_mul(60)).unwrap_or(i64::MAX);
+        self.build_time_used.set(seconds(builds.minutes));
+        let allowance = builds.allowance.unwrap_or(0);
+        self.build_time_allowance.set(seconds(allowance.into()));
     }
 
     /// A day was reported.

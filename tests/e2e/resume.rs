@@ -55,6 +55,9 @@ async fn what_was_suspended_is_ready_again_without_a_build_and_hardly_later_than
     lab.until("one", Phase::Ready).await;
     let resumed = asked.elapsed();
     assert_eq!(lab.builds("one").len(), builds, "no build");
+    let counted = async || lab.metric("lamplighter_build_time_used_seconds").await == 60;
+    lab.eventually("the one build is counted as the minute that it began", counted)
+        .await;
 
     // The same once more, with nobody there but ECS.
     lab.put("one", &wants("ann", "shop", "Suspended")).await;

@@ -125,6 +125,10 @@ fn load(dev: &Dev) {
         &wants("dan", "hello", "Running"),
         &[("SIM_BEHAVIOUR", "fail")],
     );
+    #[allow(clippy::disallowed_methods, reason = "the daemon's clock is the machine's")]
+    let soon = (jiff::Timestamp::now() + Duration::from_secs(15)).to_string();
+    let brief = wants("fay", "notes", "Running");
+    tables.put("brief", &[&brief[..], &[("expiresAt", soon.as_str())]].concat());
     tables.put("refused", &wants("eve", "nothing", "Running"));
     for id in ["gone", "up", "asleep"] {
         tables.until(id, "Ready");
@@ -133,6 +137,8 @@ fn load(dev: &Dev) {
     tables.put("asleep", &wants("cho", "notes", "Suspended"));
     tables.until("gone", "Destroyed");
     tables.until("asleep", "Suspended");
+    // Something that was due and is gone.
+    tables.until("brief", "Destroyed");
 }
 
 #[test]
