@@ -417,7 +417,10 @@ impl Builds for Edge {
             .into_iter()
             .filter(|(started, _, _)| hidden_after.is_none_or(|then| *started <= then));
         Ok(listed
-            .map(|(_, build, environment)| ListedBuild { build, environment })
+            .map(|(_, build, environment)| ListedBuild {
+                build,
+                environment: Arc::new(environment),
+            })
             .collect())
     }
 }
