@@ -399,6 +399,22 @@ impl TestCloud {
                 let events = items.events.values().flat_map(|of_app| of_app.values());
                 let line = |event: &Event| {
                     let words = [
+    /// What of it is looked at after every change.
+    pub(crate) async fn seen(&self) -> StateSnapshot {
+        match &self.ways {
+            Ways::Sdk { unseen, .. } => unseen.snapshot().await.unwrap(),
+            Ways::Direct(ground) => {
+                let items = ground.tables.items();
+                StateSnapshot {
+                    memories: items.memories.clone(),
+                    claims: items.claims.clone(),
+                    keeps: items.keeps.clone(),
+                    ..StateSnapshot::default()
+                }
+            }
+        }
+    }
+
                         event.id.as_str(),
                         &event.rule,
                         &event.reason,

@@ -397,11 +397,10 @@ impl Builds for Edge {
     async fn recent(&self, project: &ProjectName, since: Timestamp) -> Result<Vec<ListedBuild>> {
         let project = project.clone();
         let answer = self.call("codebuild.ListBuildsForProject", move |ground| {
-            let builds = ground.sim.world().builds();
-            let of_project = builds.iter().filter(|build| build.project == project.as_str());
-            let recent = of_project.rev().filter(|build| build.started >= since);
+            let recent = ground.sim.world().builds_since(project.as_str(), since);
             recent
-                .map(|build| (build.started, build_of(build), build.environment.clone()))
+                .into_iter()
+                .map(|build| (build.started, build_of(&build), build.environment))
                 .collect::<Vec<_>>()
         });
         let (found, hidden_after) = match answer.await? {

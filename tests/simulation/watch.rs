@@ -50,13 +50,8 @@ struct Seen {
     created: Timestamp,
     desired: u32,
     raised: Timestamp,
-    owner: Option<Owner>,
-}
-
-#[derive(Clone)]
-struct Owner {
-    user: String,
-    app: String,
+    /// The slot of its owner.
+    slot: Option<ClaimKey>,
 }
 
 impl Watch {
@@ -117,7 +112,7 @@ impl Watch {
         let changes = cloud.changes();
         if news || changes != self.changes {
             self.changes = changes;
-            self.state = cloud.state().await;
+            self.state = cloud.seen().await;
             if self.recovers_until.is_none_or(|until| now > until) {
                 self.check_claims(&services, &mut wrong);
             }
@@ -146,7 +141,7 @@ impl Watch {
                     created: service.created,
                     desired: service.desired,
                     raised: now,
-                    owner: owner(cloud, &service.name),
+                    slot: slot(self.scope, cloud, &service.name),
                 };
                 self.services.insert(service.name.clone(), seen);
                 continue;
@@ -168,20 +163,19 @@ impl Watch {
     }
 
     fn check_slots(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
-        let mut taken: BTreeMap<String, &ServiceView> = BTreeMap::new();
+        let mut taken: BTreeMap<&ClaimKey, &ServiceView> = BTreeMap::new();
         for service in services
             .iter()
             .filter(|service| service.status != ServiceStatus::Inactive)
         {
-            let Some(owner) = self
+            let Some(slot) = self
                 .services
                 .get(&service.name)
-                .and_then(|seen| seen.owner.as_ref())
+                .and_then(|seen| seen.slot.as_ref())
             else {
                 continue;
             };
-            let slot = self.slot(owner).to_string();
-            if let Some(other) = taken.insert(slot.clone(), service)
+            if let Some(other) = taken.insert(slot, service)
                 && other.instance != service.instance
             {
                 let both = [&other.instance, &service.instance];
@@ -190,14 +184,6 @@ impl Watch {
                 ));
             }
         }
-    }
-
-    fn slot(&self, owner: &Owner) -> ClaimKey {
-        ClaimKey::slot(
-            self.scope,
-            &User::parse(&owner.user).unwrap(),
-            &AppName::new(owner.app.as_str()),
-        )
     }
 
     fn check_hosts(services: &[ServiceView], wrong: &mut Vec<String>) {
@@ -228,11 +214,8 @@ impl Watch {
                 ClaimKey::host(&host),
                 ClaimKey::resource(&ResourceName::for_host(&host)),
             ];
-            let owner = self
-                .services
-                .get(&service.name)
-                .and_then(|seen| seen.owner.as_ref());
-            keys.extend(owner.map(|owner| self.slot(owner)));
+            let known = self.services.get(&service.name);
+            keys.extend(known.and_then(|seen| seen.slot.clone()));
             for key in keys {
                 let holder = self.state.claims.get(&key).map(|claim| claim.app.as_str());
                 if holder != Some(instance.as_str()) {
@@ -302,8 +285,8 @@ impl Watch {
     }
 }
 
-/// Whose service it is: what the newest build that may have made it was told.
-fn owner(cloud: &TestCloud, name: &str) -> Option<Owner> {
+/// Whose service it is, by what the newest build that may have made it was told: their slot.
+fn slot(scope: Scope, cloud: &TestCloud, name: &str) -> Option<ClaimKey> {
     let builds = cloud.sim.world().builds();
     let makers = builds.iter().filter(|build| {
         build.applied.is_some()
@@ -315,8 +298,9 @@ fn owner(cloud: &TestCloud, name: &str) -> Option<Owner> {
     });
     let maker = makers.max_by_key(|build| build.applied)?;
     let (user, app) = (maker.environment.get("USER_ID")?, maker.environment.get("APP")?);
-    Some(Owner {
-        user: user.clone(),
-        app: app.clone(),
-    })
+    Some(ClaimKey::slot(
+        scope,
+        &User::parse(user).unwrap(),
+        &AppName::new(app.as_str()),
+    ))
 }
