@@ -308,7 +308,12 @@ impl StateStore for Edge {
     async fn swap_keeps(&self, user: &User, over: u64, new: &Ledger, line: &Event) -> Result<bool> {
         let (user, new, line) = (user.clone(), new.clone(), line.clone());
         self.read("dynamodb.TransactWriteItems", move |ground| {
-            ground.tables.items().swap_keeps(&user, over, &new, &line)
+            let done = ground.tables.items().swap_keeps(&user, over, &new, &line);
+            if done {
+                let what = format!("exemptions of {user} to {}: {}", new.version, line.message);
+                ground.weather.note("dynamodb.TransactWriteItems", &what);
+            }
+            done
         })
         .await
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::cloud::StateSnapshot;
 use lamplighter::model::claim::{ClaimKey, Scope};
+use lamplighter::model::keep::Ledger;
 use lamplighter::model::name::{AppId, AppName, HostName, ResourceName, User};
 use lamplighter::model::status::{ConditionKind, Truth};
 use simcloud::{ServiceStatus, ServiceView};
@@ -31,6 +32,35 @@ pub(crate) struct Watch {
     recovers_until: Option<Timestamp>,
     /// Services that daemons scaled to nothing.
     pub(crate) scaled_down: Vec<ScaledDown>,
+    /// When each app had a service that was up.
+    up: BTreeMap<String, Stretches>,
+    /// When some daemon ran and could look.
+    looking: Stretches,
+    /// When the oracles looked last.
+    looked: Timestamp,
+}
+
+/// Times at which something was so at every look.
+#[derive(Default)]
+struct Stretches(Vec<(Timestamp, Timestamp)>);
+
+impl Stretches {
+    /// It is so now, and was at the look before if that was then.
+    fn goes_on(&mut self, before: Timestamp, now: Timestamp) {
+        match self.0.last_mut().filter(|(_, until)| *until >= before) {
+            Some((_, until)) => *until = now,
+            None => self.0.push((now, now)),
+        }
+    }
+
+    /// The longest part of one that lies within these times.
+    fn longest_within(&self, from: Timestamp, until: Timestamp) -> SignedDuration {
+        let parts = self
+            .0
+            .iter()
+            .map(|(begin, end)| until.min(*end).duration_since(from.max(*begin)));
+        parts.max().unwrap_or_default()
+    }
 }
 
 /// A daemon's call took all tasks of a service.
@@ -75,6 +105,9 @@ impl Watch {
             blind_until: None,
             recovers_until: None,
             scaled_down: Vec::new(),
+            up: BTreeMap::new(),
+            looking: Stretches::default(),
+            looked: Timestamp::MIN,
         }
     }
 
@@ -107,6 +140,7 @@ impl Watch {
             .collect();
         let services = world.services();
         let news = self.look_at_services(&services, cloud, now);
+        self.note(&services, now);
         self.check_slots(&services, &mut wrong);
         Self::check_hosts(&services, &mut wrong);
         let changes = cloud.changes();
@@ -120,6 +154,42 @@ impl Watch {
         }
         self.check_ready(now, &mut wrong);
         wrong
+    }
+
+    /// The exemptions of every user, as of the last change.
+    pub(crate) fn ledgers(&self) -> &BTreeMap<User, Ledger> {
+        &self.state.keeps
+    }
+
+    /// Whether an app had a service that was up at every look from then until then.
+    pub(crate) fn was_up(&self, id: &str, from: Timestamp, until: Timestamp) -> bool {
+        let stretches = self.up.get(id);
+        stretches.is_some_and(|up| up.longest_within(from, until) >= until.duration_since(from))
+    }
+
+    /// Whether some daemon could look for so long without a break within these times.
+    pub(crate) fn could_look(&self, from: Timestamp, until: Timestamp, length: SignedDuration) -> bool {
+        self.looking.longest_within(from, until) >= length
+    }
+
+    /// Notes what goes on.
+    fn note(&mut self, services: &[ServiceView], now: Timestamp) {
+        let before = self.looked;
+        for service in services
+            .iter()
+            .filter(|service| service.up && service.desired > 0)
+        {
+            if let Some(id) = &service.instance {
+                match self.up.get_mut(id) {
+                    Some(up) => up.goes_on(before, now),
+                    None => self.up.entry(id.clone()).or_default().goes_on(before, now),
+                }
+            }
+        }
+        if self.eyes_since.is_some() && self.blind_until.is_none_or(|until| until < now) {
+            self.looking.goes_on(before, now);
+        }
+        self.looked = now;
     }
 
     /// Follows services as they come, go and are scaled. Whether there is one that was not there before.
