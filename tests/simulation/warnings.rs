@@ -134,12 +134,12 @@ impl Scene<'_> {
                     .iter()
                     .flatten()
                     .any(|stop| utc(*stop) == utc(told.deadline));
-                // What counts from a request that says no time moves with the look that found it.
+                // What counts from a request that says no time moves with the look that found it, and no farther.
                 is_true |= lags
                     .windows(2)
                     .zip(stops.windows(2))
                     .any(|(lags, stops)| match *stops {
-                        [Some(first), Some(last)] if last.duration_since(first) == lags[1] - lags[0] => {
+                        [Some(first), Some(last)] if last.duration_since(first) <= lags[1] - lags[0] => {
                             (first..=last).contains(&told.deadline)
                         }
                         _ => false,
@@ -185,10 +185,10 @@ impl Scene<'_> {
                 continue;
             }
             let deadline = utc(stop);
-            // As above: what counts from a request that says no time moves with the look that found it.
+            // As above: what counts from a request that says no time moves with the look that found it, and no farther.
             let late = wish::next_stop(writes, exempt, from + patience, patience, no_time);
             let moved = late
-                .filter(|late| late.duration_since(stop) == patience)
+                .filter(|late| late.duration_since(stop) <= patience)
                 .unwrap_or(stop);
             let is_it =
                 |told: &Told| utc(told.deadline) == deadline || (stop..=moved).contains(&told.deadline);
