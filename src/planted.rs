@@ -117,6 +117,22 @@ mod catalogue {
         KeepIgnored,
         /// an exemption undoes a stop that fell due before it
         StopUndone,
+        /// an exemption puts off an expiry too
+        ExemptionBeatsExpiry,
+        /// an exemption that has lapsed holds for half a day more
+        LapsedExemptionHolds,
+        /// an exemption that is given may reach as far as anybody likes
+        GivenWithoutEnd,
+        /// the hours of a user's week are not counted
+        WeekNotCounted,
+        /// a deadline is told again and again
+        WarnedTwice,
+        /// who was warned once is not warned of a deadline that moved
+        WarnedOnceForAll,
+        /// the end of the day is told, though an exemption has put it off
+        MovedStopTold,
+        /// a stop is told as soon as it is known
+        WarnedEarly,
         /// an expiry is ignored
         ExpiryIgnored,
         /// where the end of the day suspends, it destroys

@@ -139,6 +139,18 @@ impl World {
             .collect()
     }
 
+    /// The builds of a project that were started at that time or later, newest first.
+    pub fn builds_since(&self, project: &str, since: Timestamp) -> Vec<BuildView> {
+        let (sim, _) = self.shared.now();
+        let ids = sim.state.projects.get(project).map(|project| &project.builds);
+        let newest_first = ids.into_iter().flatten().rev();
+        newest_first
+            .filter_map(|id| sim.state.builds.get(id))
+            .filter(|build| build.started >= since)
+            .map(|build| build_view(&sim, build))
+            .collect()
+    }
+
     /// One build.
     pub fn build(&self, id: &str) -> Option<BuildView> {
         let (sim, _) = self.shared.now();

@@ -377,7 +377,7 @@ impl From<&AppSummary> for App {
                     .and_then(|memory| {
                         memory
                             .blueprint()
-                            .or(memory.accepted.as_ref().map(|a| &a.blueprint))
+                            .or(memory.accepted.as_ref().map(|a| &*a.blueprint))
                     })
                     .map(|blueprint| &blueprint.identity)
                     .or_else(|| {

@@ -4,6 +4,7 @@
 //! never a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_codebuild::types::{self as sdk, BuildPhase, EnvironmentVariableType, StatusType};
@@ -205,9 +206,11 @@ fn listed_build(found: &sdk::Build) -> Option<ListedBuild> {
         .filter(|variable| matches!(variable.r#type(), None | Some(EnvironmentVariableType::Plaintext)));
     Some(ListedBuild {
         build: build(found)?,
-        environment: plain
-            .map(|variable| (variable.name().to_owned(), variable.value().to_owned()))
-            .collect(),
+        environment: Arc::new(
+            plain
+                .map(|variable| (variable.name().to_owned(), variable.value().to_owned()))
+                .collect(),
+        ),
     })
 }
 

@@ -363,7 +363,7 @@ fn ours(listed: ListedBuild, policy: &Policy) -> Option<(AppId, ListedBuild)> {
         &names.app,
         &names.spec_hash,
     ];
-    environment.retain(|name, _| {
+    Arc::make_mut(&mut environment).retain(|name, _| {
         given.contains(&name)
             || name == OPERATION_ID_VARIABLE
             || entry.is_some_and(|entry| entry.parameters.contains_key(name))

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::name::{AppId, AppName, HostName, ResourceName, User};
+use super::name::{AppId, AppName, HostName, ResourceName, User, text};
 use super::policy::BuildEnv;
 
 /// What "one instance per user" counts.
@@ -31,28 +31,28 @@ pub enum OnConflict {
     Replace,
 }
 
-/// The key of a claim in the state table: `slot#…`, `host#…` or `name#…`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ClaimKey(String);
+text! {
+    /// The key of a claim in the state table: `slot#…`, `host#…` or `name#…`.
+    ClaimKey
+}
 
 impl ClaimKey {
     /// The slot of a user. Parts are escaped, so that `a#b` + `c` and `a` + `b#c` stay two slots.
     pub fn slot(scope: Scope, user: &User, app: &AppName) -> Self {
         match scope {
-            Scope::User => Self(format!("slot#{}", escape(user.as_str()))),
-            Scope::UserApp => Self(format!("slot#{}#{}", escape(user.as_str()), escape(app.as_str()))),
+            Scope::User => Self(format!("slot#{}", escape(user.as_str())).into()),
+            Scope::UserApp => Self(format!("slot#{}#{}", escape(user.as_str()), escape(app.as_str())).into()),
         }
     }
 
     /// The claim on a host name.
     pub fn host(host: &HostName) -> Self {
-        Self(format!("host#{host}"))
+        Self(format!("host#{host}").into())
     }
 
     /// The claim on a resource name.
     pub fn resource(name: &ResourceName) -> Self {
-        Self(format!("name#{name}"))
+        Self(format!("name#{name}").into())
     }
 
     /// A key read back from the table, if it is one of a claim.
@@ -60,23 +60,12 @@ impl ClaimKey {
         ["slot#", "host#", "name#"]
             .iter()
             .any(|p| key.starts_with(p))
-            .then(|| Self(key.to_owned()))
-    }
-
-    /// The key itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
+            .then(|| Self(key.into()))
     }
 
     /// Whether this is a claim on a slot.
     pub fn is_slot(&self) -> bool {
         self.0.starts_with("slot#")
-    }
-}
-
-impl fmt::Display for ClaimKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -108,7 +108,7 @@ impl<'a> Bounds<'a> {
     pub fn of(policy: &'a Policy) -> Self {
         Self {
             most: policy.keep_max,
-            per_week: policy.keep_per_week,
+            per_week: planted!(WeekNotCounted => None, else policy.keep_per_week),
             zone: &policy.keep_zone,
         }
     }
@@ -231,7 +231,8 @@ impl Ledger {
                 cut: old.is_cut().then(|| old.cut(bounds)),
             };
         }
-        let farthest = given.asked.min(later(now, bounds.most));
+        let farthest =
+            planted!(GivenWithoutEnd => given.asked, else given.asked.min(later(now, bounds.most)));
         let mut ledger = self.clone();
         let since = ledger.begin(app, first, now);
         let until = ledger.reach(app, since, farthest, bounds);

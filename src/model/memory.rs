@@ -5,6 +5,7 @@
 //! may have a build past its gate. `status` rides along for readers; no decision reads it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use super::cost::Spent;
 use super::name::{AppId, BuildId, OperationId};
 use super::observed::{BuildFailure, StoppedTask};
 use super::row::{Desired, Problem};
+use super::shared;
 use super::status::Status;
 use super::warned::Warned;
 
@@ -207,7 +209,8 @@ pub struct Accepted {
     /// What was wanted.
     pub desired: Desired,
     /// The deployment it asks for.
-    pub blueprint: Blueprint,
+    #[serde(with = "shared")]
+    pub blueprint: Arc<Blueprint>,
     /// The zone that overrides the schedule's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
@@ -263,7 +266,8 @@ impl Holding {
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
     /// The blueprint of the newest build that passed its gate.
-    pub blueprint: Blueprint,
+    #[serde(with = "shared")]
+    pub blueprint: Arc<Blueprint>,
     /// Whether that build succeeded. If not, AWS may hold any part of it.
     pub complete: bool,
     /// When that build was settled.
@@ -279,9 +283,11 @@ pub struct Operation {
     /// Which way it goes.
     pub kind: BuildKind,
     /// What it works on.
-    pub blueprint: Blueprint,
+    #[serde(with = "shared")]
+    pub blueprint: Arc<Blueprint>,
     /// The frozen request.
-    pub request: BuildRequest,
+    #[serde(with = "shared")]
+    pub request: Arc<BuildRequest>,
     /// When it was intended.
     pub intended_at: Timestamp,
     /// Whether its build asks at the gate.
@@ -450,8 +456,8 @@ impl Memory {
     /// The blueprint whose service is to be looked at: of the operation in flight, else of the deployment.
     pub fn blueprint(&self) -> Option<&Blueprint> {
         self.in_flight()
-            .map(|operation| &operation.blueprint)
-            .or_else(|| self.deployment.as_ref().map(|deployment| &deployment.blueprint))
+            .map(|operation| &*operation.blueprint)
+            .or_else(|| self.deployment.as_ref().map(|deployment| &*deployment.blueprint))
     }
 }
 

@@ -21,6 +21,7 @@ pub mod pause;
 pub mod policy;
 pub mod row;
 pub mod schedule;
+mod shared;
 pub mod status;
 pub mod warned;
 

@@ -9,16 +9,15 @@ use jiff::Timestamp;
 use petname::{Generator as _, Petnames};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Declares a string newtype that is opaque to arithmetic and cheap to read in logs.
+/// Declares a string newtype that is opaque to arithmetic, cheap to read in logs and cheap to copy: every stage of a
+/// pass has its own copy of what concerns it, and most of that is names.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// The text itself.
@@ -32,8 +31,21 @@ macro_rules! text {
                 f.write_str(&self.0)
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(from).map(|text| Self(text.into()))
+            }
+        }
     };
 }
+pub(super) use text;
 
 /// Declares a string newtype whose values come from configuration or from AWS and carry no rule of ours.
 macro_rules! plain_text {
@@ -43,7 +55,7 @@ macro_rules! plain_text {
         impl $name {
             /// Takes the text as it is.
             pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into())
+                Self(text.into().into())
             }
         }
     };
@@ -95,7 +107,7 @@ impl AppId {
     /// Takes a table key. `None` when it is empty or too long to be remembered.
     pub fn from_key(key: impl Into<String>) -> Option<Self> {
         let key = key.into();
-        (!key.is_empty() && key.len() <= Self::BYTES_MAX).then_some(Self(key))
+        (!key.is_empty() && key.len() <= Self::BYTES_MAX).then(|| Self(key.into()))
     }
 
     /// Whether the id follows the rule `[a-z0-9][a-z0-9-]{0,62}`.
@@ -125,7 +137,7 @@ impl User {
         } else if text.chars().any(char::is_control) {
             Err("holds control characters")
         } else {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         }
     }
 }
@@ -148,7 +160,7 @@ impl HostName {
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         if text.split('.').all(label_is_good) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(
                 "is not a lower-case DNS name (labels of a-z, 0-9 and inner hyphens, 1 to 63 characters each)",
@@ -170,9 +182,9 @@ impl HostName {
         let first: String = slug(&format!("{words}-{app}")).chars().take(63).collect();
         let first = first.trim_end_matches('-');
         Self(if domain.is_empty() {
-            first.to_owned()
+            first.into()
         } else {
-            format!("{first}.{domain}")
+            format!("{first}.{domain}").into()
         })
     }
 }
@@ -185,7 +197,7 @@ impl ResourceName {
     pub fn existing(text: &str) -> Option<Self> {
         // ECS: up to 255 letters, digits, underscores and hyphens.
         let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        ((1..=255).contains(&text.len()) && text.chars().all(good)).then(|| Self(text.to_owned()))
+        ((1..=255).contains(&text.len()) && text.chars().all(good)).then(|| Self(text.into()))
     }
 
     /// The resource name of a host: its slug cut to fit, then eight hex digits of its SHA-256.
@@ -196,19 +208,19 @@ impl ResourceName {
             .chars()
             .take(Self::CHARS_MAX - tail.len() - 1)
             .collect();
-        Self(format!("{}-{tail}", head.trim_matches('-')))
+        Self(format!("{}-{tail}", head.trim_matches('-')).into())
     }
 }
 
 impl OperationId {
     /// An id as a build's environment has it; `None`: it is none of ours.
     pub fn parse(text: &str) -> Option<Self> {
-        ulid::Ulid::from_string(text).ok().map(|_| Self(text.to_owned()))
+        ulid::Ulid::from_string(text).ok().map(|_| Self(text.into()))
     }
 
     /// A fresh id that sorts by `now`.
     pub fn generate(entropy: Entropy, now: Timestamp) -> Self {
-        Self(ulid_at(entropy, now))
+        Self(ulid_at(entropy, now).into())
     }
 }
 

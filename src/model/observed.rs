@@ -1,6 +1,7 @@
 //! What AWS showed us, in our own words. A failed or partial read is [`Observed::Unknown`], never absence.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -95,7 +96,7 @@ pub struct ListedBuild {
     pub build: Build,
     /// Its plain-text environment: what its starter gave it, and whatever its project adds. Only the names that
     /// we give to builds may go anywhere from here; the rest may hold secrets of the project's.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Arc<BTreeMap<String, String>>,
 }
 
 /// What AWS shows of one app, whatever is remembered of it: from listings, so it may be old.

@@ -1,5 +1,7 @@
 //! Is a deployment needed, and may it begin? Refusals, stalls and claims are decided here.
 
+use std::sync::Arc;
+
 use super::contest;
 use super::desire::Wish;
 use super::draft::{Draft, Step};
@@ -39,10 +41,13 @@ pub(super) fn deploy_if_needed(draft: &mut Draft<'_>, wish: &Wish, intake: &Inta
 /// followed at once. `None`: whether it works can be judged as it was looked at.
 fn follow_the_catalogue(draft: &mut Draft<'_>, wanted: &Blueprint) -> Option<Step> {
     let deployed = &mut draft.memory.deployment.as_mut()?.blueprint;
-    deployed.tasks = wanted.tasks;
+    if deployed.tasks != wanted.tasks {
+        Arc::make_mut(deployed).tasks = wanted.tasks;
+    }
     if (&deployed.url, &deployed.health_url) == (&wanted.url, &wanted.health_url) {
         return None;
     }
+    let deployed = Arc::make_mut(deployed);
     deployed.url.clone_from(&wanted.url);
     deployed.health_url.clone_from(&wanted.health_url);
     // The look was at the old one.

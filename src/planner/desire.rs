@@ -75,6 +75,7 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         wish.because = inactive.because();
     }
     judge_deletion(draft, &mut wish);
+    let times = planted!(MovedStopTold => without_exemption(draft, &accepted), else times);
     wish.next = next_change(draft, &accepted, &wish, &times);
     if let (Some(stop), Some(next)) = (&draft.memory.stop, &wish.next)
         && next.rule == times::WAKE
@@ -132,6 +133,17 @@ fn next_change(draft: &Draft<'_>, accepted: &Accepted, wish: &Wish, times: &Time
         action: action.to_owned(),
         rule: next.rule.to_owned(),
     })
+}
+
+/// What time would make of it if nothing had put off the end of its day.
+#[cfg(feature = "planted")]
+fn without_exemption(draft: &Draft<'_>, accepted: &Accepted) -> Times {
+    let zone = zone_of(accepted);
+    let ask = Ask {
+        keep_until: None,
+        ..ask_of(draft.policy, accepted, zone.as_ref(), None)
+    };
+    Times::of(&ask, draft.now)
 }
 
 /// Nothing was ever accepted. What may be there all the same, since AWS told of it, stays as it is until a row that

@@ -1,5 +1,7 @@
 //! The plan while it is being made, and what a step answers.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::plan::{Action, AppView, Class, Requeue};
@@ -172,7 +174,7 @@ impl Draft<'_> {
         &mut self,
         kind: BuildKind,
         class: Class,
-        blueprint: Blueprint,
+        blueprint: Arc<Blueprint>,
         take: Vec<ClaimKey>,
     ) -> Step {
         let phase = match kind {
@@ -214,7 +216,7 @@ impl Draft<'_> {
         }
         let new = OperationId::generate(self.view.entropy, self.now);
         let id = planted!(TokenReused => self.memory.operation.take().map_or(new, |last| last.id), else new);
-        let request = blueprint.request(kind, &id);
+        let request = Arc::new(blueprint.request(kind, &id));
         let gate = self.asks_at_gate(&blueprint, &request);
         if let Some(last) = self.memory.operation.take() {
             self.memory.leave_behind(last.id);

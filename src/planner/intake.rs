@@ -1,6 +1,7 @@
 //! Is the row valid, and is it a new request? Keeps the last accepted spec where the new one is not.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::draft::Draft;
 use super::{choice, keep, recall};
@@ -182,7 +183,7 @@ fn accept(draft: &Draft<'_>, row: &Row, request: Request) -> Result<Accepted, Ve
     Ok(Accepted {
         request,
         desired,
-        blueprint: blueprint(draft, identity, entry, &row.parameters, parameters),
+        blueprint: Arc::new(blueprint(draft, identity, entry, &row.parameters, parameters)),
         time_zone: row.time_zone.clone(),
         schedule: entry.schedule.clone(),
         own_schedule: row.schedule.clone(),
@@ -378,7 +379,7 @@ pub(super) fn rename(draft: &mut Draft<'_>) {
     let values = check_parameters(entry, &given, &mut Vec::new());
     let made = blueprint(draft, identity, entry, &given, values);
     if let Some(accepted) = &mut draft.memory.accepted {
-        accepted.blueprint = made;
+        accepted.blueprint = Arc::new(made);
     }
 }
 

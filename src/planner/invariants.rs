@@ -158,7 +158,7 @@ fn check_action(view: &AppView, plan: &Plan, old: &Memory, rule: &mut impl FnMut
                 );
             }
             rule(
-                unsettled.is_some_and(|operation| operation.request == **request),
+                unsettled.is_some_and(|operation| operation.request == *request),
                 "only the frozen request of the operation in flight is sent",
             );
         }

@@ -4,6 +4,8 @@
 //! the gate is complete. That never reverts, and nothing but closing the gate abandons an operation: a
 //! `StartBuild` that was sent may still arrive late, and only the gate can turn its build away.
 
+use std::sync::Arc;
+
 use super::desire::Wish;
 use super::draft::{Draft, Step};
 use super::plan::{Action, Requeue};
@@ -198,7 +200,7 @@ pub(super) fn send(draft: &Draft<'_>, operation: &Operation) -> Step {
         message = format!("{message} Last answer: {trouble}.");
     }
     let action = Action::StartBuild {
-        request: Box::new(operation.request.clone()),
+        request: Arc::clone(&operation.request),
     };
     Step::act(phase(operation), "BuildStarting", message, action)
 }

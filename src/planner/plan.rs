@@ -1,6 +1,7 @@
 //! What a decision looks like: data that leaves the executor nothing to choose.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -112,7 +113,7 @@ pub enum Action {
     /// Send the frozen request.
     StartBuild {
         /// The request.
-        request: Box<BuildRequest>,
+        request: Arc<BuildRequest>,
     },
     /// Close the gate of an operation, unless a build holds it.
     CloseGate {

@@ -4,6 +4,9 @@
 //!
 //! Never starts anything. What was found is looked at and judged by the passes that follow.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::draft::{Draft, Step};
 use super::intake;
 use super::plan::{Action, Requeue};
@@ -169,7 +172,7 @@ fn by_a_build(draft: &Draft<'_>) -> Option<(Option<Deployment>, String)> {
         return Some((None, source));
     }
     let deployment = Deployment {
-        blueprint: blueprint_of(draft, newest)?,
+        blueprint: Arc::new(blueprint_of(draft, newest)?),
         complete: kind == BuildKind::Apply && succeeded,
         at: draft.now,
     };
@@ -204,7 +207,7 @@ fn by_a_service(draft: &Draft<'_>) -> Option<(Option<Deployment>, String)> {
     let known = last.filter(|blueprint| *blueprint.service() == seen.name);
     let (blueprint, complete) = match known {
         Some(blueprint) => (blueprint.clone(), false),
-        None => (intake::blueprint_of_service(draft, seen)?, true),
+        None => (Arc::new(intake::blueprint_of_service(draft, seen)?), true),
     };
     let deployment = Deployment {
         blueprint,
@@ -220,7 +223,7 @@ fn blueprint_of(draft: &Draft<'_>, listed: &ListedBuild) -> Option<Blueprint> {
     let identity = Identity::of_build(draft.policy.scope, names, &listed.environment)?;
     let spec_hash = listed.environment.get(&names.spec_hash)?.clone();
     let entry = draft.policy.catalogue.get(&identity.app)?;
-    let mut environment = listed.environment.clone();
+    let mut environment = BTreeMap::clone(&listed.environment);
     environment.remove(&names.action);
     environment.remove(OPERATION_ID_VARIABLE);
     environment.insert(STATE_TABLE_VARIABLE.to_owned(), draft.policy.state_table.clone());

@@ -1,5 +1,7 @@
 //! Does traffic reach the service? Finds a target group that is missing or attached to nothing.
 
+use std::sync::Arc;
+
 use super::build;
 use super::desire::Wish;
 use super::draft::{Draft, Step};
@@ -57,7 +59,7 @@ fn moved(draft: &mut Draft<'_>) -> Option<Step> {
     if !deployed.identity.is_named_by_another() || deployed.target_group.as_ref() == Some(&shown) {
         return None;
     }
-    deployed.target_group = Some(shown);
+    Arc::make_mut(deployed).target_group = Some(shown);
     draft.memory.ready_since = None;
     draft.memory.route_lost_since = None;
     let message = "Its service has another target group by now, which is looked at next.";

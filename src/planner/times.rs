@@ -85,6 +85,8 @@ impl Times {
     pub(super) fn of(ask: &Ask<'_>, now: Timestamp) -> Self {
         let mut times = Self::default();
         if let Some(at) = planted!(ExpiryIgnored => None, else ask.expires_at) {
+            let at =
+                planted!(ExemptionBeatsExpiry => ask.keep_until.map_or(at, |until| until.max(at)), else at);
             times.stop(now, at, EXPIRES_AT, Desired::Destroyed);
         }
         if let Some(most) = ask.max_lifetime {
@@ -122,6 +124,7 @@ impl Times {
             return;
         };
         let kept = ask.keep_until.unwrap_or(Timestamp::MIN);
+        let kept = planted!(LapsedExemptionHolds => later(kept, SignedDuration::from_hours(12)), else kept);
         let mut due = first;
         if schedule.action == CurfewAction::Suspend {
             let slept = ask.asleep_since.map_or(first, |since| since.min(first));

@@ -36,7 +36,7 @@ pub(super) fn warn(draft: &mut Draft<'_>, wish: &Wish) -> Warning {
     let (Some(stop), Some(before)) = (stop, warn_before(draft)) else {
         return Warning::default();
     };
-    let warn_at = later(stop.at, -before);
+    let warn_at = planted!(WarnedEarly => draft.now, else later(stop.at, -before));
     if warn_at > draft.now {
         return Warning {
             told: None,
@@ -44,7 +44,8 @@ pub(super) fn warn(draft: &mut Draft<'_>, wish: &Wish) -> Warning {
         };
     }
     let known = draft.memory.warned.as_ref();
-    if known.is_some_and(|warned| warned.deadline == stop.at) {
+    let is_told = |warned: &Warned| planted!(WarnedOnceForAll) || warned.deadline == stop.at;
+    if known.is_some_and(is_told) && !planted!(WarnedTwice) {
         return Warning::default();
     }
     draft.memory.warned = Some(Warned {

@@ -197,8 +197,8 @@ pub(crate) fn memory(app: &str, version: u64, n: u8) -> Memory {
     memory.operation = Some(Operation {
         id: operation(n),
         kind: BuildKind::Apply,
-        request: blueprint.request(BuildKind::Apply, &operation(n)),
-        blueprint,
+        request: blueprint.request(BuildKind::Apply, &operation(n)).into(),
+        blueprint: blueprint.into(),
         intended_at: "2026-11-20T09:00:00.123456789Z".parse().unwrap(),
         gate: true,
         build: None,

@@ -216,7 +216,7 @@ async fn what_cannot_be_kept_says_why() {
             memory(fake, &|memory| {
                 let accepted = memory.accepted.as_mut().unwrap();
                 accepted.schedule = None;
-                accepted.blueprint.identity.app = AppName::new("not-in-the-catalogue");
+                Arc::make_mut(&mut accepted.blueprint).identity.app = AppName::new("not-in-the-catalogue");
             });
         },
         "No schedule ends its day",

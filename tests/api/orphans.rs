@@ -28,7 +28,7 @@ fn orphan(id: &str, found: &str) -> Memory {
     memory.version = 1;
     memory.found = Some(Found { since: time(found) });
     memory.deployment = Some(Deployment {
-        blueprint: blueprint(id),
+        blueprint: blueprint(id).into(),
         complete: true,
         at: time(found),
     });

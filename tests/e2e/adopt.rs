@@ -347,7 +347,7 @@ async fn memory_that_is_lost_afterwards_is_brought_back_by_the_tags() {
     lab.until("ann-old", Phase::Ready).await;
     lab.stop().await;
     let memory = lab.memory("ann-old").await.unwrap();
-    let group = memory.deployment.unwrap().blueprint.target_group;
+    let group = memory.deployment.unwrap().blueprint.target_group.clone();
     lab.lose_state_and_history().await;
     lab.start().await;
     lab.until("ann-old", Phase::Ready).await;

@@ -185,7 +185,7 @@ impl Sight {
                     };
                     ListedBuild {
                         build: build.clone(),
-                        environment: blueprint.request(kind, &operation).environment,
+                        environment: blueprint.request(kind, &operation).environment.into(),
                     }
                 })
                 .into_iter()

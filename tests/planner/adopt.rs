@@ -2,6 +2,7 @@
 //! of apps that were taken over: nothing is ever built to have them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::adopt::{ForeignService, HostTemplate, NamePattern, Rule, TagNames};
@@ -393,7 +394,7 @@ fn a_row_that_is_there_counts_as_it_is() {
     assert!(adoption.row.is_none(), "nothing of the portal's is overwritten");
     let (_, plan) = adoption.memory.unwrap();
     let memory = plan.memory;
-    let hash = memory.accepted.unwrap().blueprint.spec_hash;
+    let hash = memory.accepted.unwrap().blueprint.spec_hash.clone();
     assert_eq!(
         memory.deployment.unwrap().blueprint.spec_hash,
         hash,
@@ -452,17 +453,13 @@ fn what_is_remembered_is_completed_and_nothing_else_is_touched() {
     fleet.memories.insert(id("old-ann"), deleted);
     fleet.leaves("RowGone", "whose row was deleted");
     let mut other = memory.clone();
-    other
-        .deployment
-        .as_mut()
-        .unwrap()
-        .blueprint
-        .identity
-        .resource_name = ResourceName::existing("x").unwrap();
+    let deployed = &mut other.deployment.as_mut().unwrap().blueprint;
+    Arc::make_mut(deployed).identity.resource_name = ResourceName::existing("x").unwrap();
     fleet.memories.insert(id("old-ann"), other);
     fleet.leaves("Remembered", "remembers something else");
     let mut parameters = memory;
-    "0123456789abcdef".clone_into(&mut parameters.deployment.as_mut().unwrap().blueprint.spec_hash);
+    let deployed = &mut parameters.deployment.as_mut().unwrap().blueprint;
+    "0123456789abcdef".clone_into(&mut Arc::make_mut(deployed).spec_hash);
     fleet.memories.insert(id("old-ann"), parameters);
     fleet.leaves("WouldBuild", "write its row with the parameters");
     fleet.memories.clear();

@@ -615,7 +615,7 @@ impl World {
         let listed = self.builds.iter().rev().filter_map(|build| {
             Some(ListedBuild {
                 build: self.show_build(&build.id).present()?.clone(),
-                environment: build.request.environment.clone(),
+                environment: build.request.environment.clone().into(),
             })
         });
         let tagged = self

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::cloud::aws::{Clients, Simulation, Unobserved};
 use lamplighter::cloud::dynamodb::{DynamoDb, create_tables};
@@ -21,6 +22,7 @@ use simcloud::{Contract, Database, Gatekeeper, Reply, SimCloud, SimConfig, Tokio
 
 use crate::clock::VirtualClock;
 use crate::edge::{Ground, name};
+use crate::keeps::WEEKS;
 use crate::memory_tables::{Items, MemoryTables};
 use crate::row::RowSpec;
 use crate::scenario::{Depth, Scenario};
@@ -182,6 +184,13 @@ impl TestCloud {
         config.policy.on_conflict = scenario.on_conflict;
         config.policy.timing.memory_retention = scenario.memory_retention;
         config.policy.force_delete_after = scenario.force_delete_after;
+        config.policy.keep_max = scenario.keeps.most;
+        config.policy.keep_per_week = scenario.keeps.per_week;
+        config.policy.keep_zone = TimeZone::get(WEEKS).unwrap();
+        for name in ["office", "nights"] {
+            let schedule = config.policy.schedules.get_mut(name).unwrap();
+            schedule.warn_before = scenario.keeps.warn_before;
+        }
         if scenario.reaps {
             config.policy.orphans.reap = true;
             config.policy.orphans.reap_after = SignedDuration::from_mins(10);
@@ -387,6 +396,22 @@ impl TestCloud {
         match &self.ways {
             Ways::Sdk { unseen, .. } => unseen.snapshot().await.unwrap(),
             Ways::Direct(ground) => ground.tables.items().snapshot(),
+        }
+    }
+
+    /// What of it is looked at after every change.
+    pub(crate) async fn seen(&self) -> StateSnapshot {
+        match &self.ways {
+            Ways::Sdk { unseen, .. } => unseen.snapshot().await.unwrap(),
+            Ways::Direct(ground) => {
+                let items = ground.tables.items();
+                StateSnapshot {
+                    memories: items.memories.clone(),
+                    claims: items.claims.clone(),
+                    keeps: items.keeps.clone(),
+                    ..StateSnapshot::default()
+                }
+            }
         }
     }
 

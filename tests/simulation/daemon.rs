@@ -9,14 +9,20 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use axum::body::Body;
+use http::{Method, Request};
+use lamplighter::api::access::{Role, Token};
+use lamplighter::api::{self, Access, ApiState};
 use lamplighter::cloud::Cloud;
 use lamplighter::cloud::aws::{Clients, Simulation, Unobserved};
 use lamplighter::controller::triggers::Tick;
 use lamplighter::controller::{Controller, Parts};
 use lamplighter::metrics::Metrics;
 use lamplighter::serve;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tower_service::Service as _;
 
 use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{InMemoryProber, TestCloud, changes};
@@ -29,7 +35,11 @@ pub(crate) struct Daemon {
     work: JoinSet<()>,
     line: Arc<Line>,
     metrics: Metrics,
+    api: axum::Router,
 }
+
+/// What the operator of a story shows at the API.
+const TOKEN: &str = "an operator";
 
 impl Daemon {
     /// Starts a replica; `nth_life` tells its lives apart.
@@ -55,9 +65,11 @@ impl Daemon {
             Cloud::on_aws(&clients, serve::tables(config), prober)
         };
         let metrics = Metrics::new("simulation");
+        let edges = cloud.edges(line.clone()).unwrap_or_else(over_the_wire);
+        let policy = Arc::new(config.policy.clone());
         let controller = Controller::new(Parts {
-            cloud: cloud.edges(line.clone()).unwrap_or_else(over_the_wire),
-            policy: Arc::new(config.policy.clone()),
+            cloud: edges.clone(),
+            policy: policy.clone(),
             admission: config.admission,
             intervals: config.intervals,
             workers: config.workers,
@@ -66,6 +78,15 @@ impl Daemon {
             clock: Arc::new(wall),
             metrics: metrics.clone(),
             seed: dice.bytes(),
+        });
+        let operator = Token::new(Role::Operator, Sha256::digest(TOKEN).into());
+        let api = api::public(ApiState {
+            desired: edges.desired,
+            state: edges.state,
+            handle: controller.clone(),
+            metrics: metrics.clone(),
+            policy,
+            access: Arc::new(Access::Tokens(vec![operator])),
         });
         let mut work = JoinSet::new();
         let (sender, ticks) = mpsc::channel(4);
@@ -77,7 +98,27 @@ impl Daemon {
         });
         work.spawn(tick(sender.clone(), config.intervals.sweep, Tick::Sweep));
         work.spawn(tick(sender, Duration::from_mins(1), Tick::Minute));
-        Self { work, line, metrics }
+        Self {
+            work,
+            line,
+            metrics,
+            api,
+        }
+    }
+
+    /// Asks its API for something, as long as it lives. The answer is nobody's: what comes of it shows in the tables.
+    pub(crate) fn ask_api(&mut self, method: Method, path: &str, body: &serde_json::Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let answer = self.api.call(request);
+        self.work.spawn(async move {
+            let _ = answer.await;
+        });
     }
 
     /// Lets it die at its `after`-th call from now that changes something: before that is sent, or after it

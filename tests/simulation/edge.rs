@@ -312,7 +312,12 @@ impl StateStore for Edge {
     async fn swap_keeps(&self, user: &User, over: u64, new: &Ledger, line: &Event) -> Result<bool> {
         let (user, new, line) = (user.clone(), new.clone(), line.clone());
         self.read("dynamodb.TransactWriteItems", move |ground| {
-            ground.tables.items().swap_keeps(&user, over, &new, &line)
+            let done = ground.tables.items().swap_keeps(&user, over, &new, &line);
+            if done {
+                let what = format!("exemptions of {user} to {}: {}", new.version, line.message);
+                ground.weather.note("dynamodb.TransactWriteItems", &what);
+            }
+            done
         })
         .await
     }
@@ -401,11 +406,10 @@ impl Builds for Edge {
     async fn recent(&self, project: &ProjectName, since: Timestamp) -> Result<Vec<ListedBuild>> {
         let project = project.clone();
         let answer = self.call("codebuild.ListBuildsForProject", move |ground| {
-            let builds = ground.sim.world().builds();
-            let of_project = builds.iter().filter(|build| build.project == project.as_str());
-            let recent = of_project.rev().filter(|build| build.started >= since);
+            let recent = ground.sim.world().builds_since(project.as_str(), since);
             recent
-                .map(|build| (build.started, build_of(build), build.environment.clone()))
+                .into_iter()
+                .map(|build| (build.started, build_of(&build), build.environment))
                 .collect::<Vec<_>>()
         });
         let (found, hidden_after) = match answer.await? {
@@ -421,7 +425,10 @@ impl Builds for Edge {
             .into_iter()
             .filter(|(started, _, _)| hidden_after.is_none_or(|then| *started <= then));
         Ok(listed
-            .map(|(_, build, environment)| ListedBuild { build, environment })
+            .map(|(_, build, environment)| ListedBuild {
+                build,
+                environment: Arc::new(environment),
+            })
             .collect())
     }
 }

@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::row::Desired;
 use simcloud::{Behaviour, Match, Phase};
 
-use crate::cloud::TestCloud;
 use crate::dice::Dice;
 use crate::row::RowSpec;
 use crate::scenario::{Depth, Event, Meddling, Scenario};
@@ -39,7 +38,7 @@ pub(crate) fn draw(scenario: &mut Scenario) {
     }
 }
 
-fn row(user: &str, app: &'static str, at: Timestamp) -> RowSpec {
+pub(crate) fn row(user: &str, app: &'static str, at: Timestamp) -> RowSpec {
     RowSpec {
         user: user.to_owned(),
         app,
@@ -56,7 +55,7 @@ fn row(user: &str, app: &'static str, at: Timestamp) -> RowSpec {
     }
 }
 
-fn put(id: &str, row: RowSpec) -> Event {
+pub(crate) fn put(id: &str, row: RowSpec) -> Event {
     Event::Put {
         id: id.to_owned(),
         row: Box::new(row),
@@ -197,7 +196,7 @@ const ACTS: [&str; 6] = [
 
 /// no-surprise-kill: while it is paused, nothing is decided that would do anything. Clocks differ, and a daemon may
 /// sleep between its look and its decision, so the pause counts without its ends.
-pub(crate) fn acted_while_paused(scenario: &Scenario, cloud: &TestCloud) -> Vec<String> {
+pub(crate) fn acted_while_paused(scenario: &Scenario, history: &[String]) -> Vec<String> {
     let freezes = scenario.events.iter().filter_map(|(_, event)| match event {
         Event::Freeze { length, .. } => Some(*length),
         _ => None,
@@ -207,7 +206,7 @@ pub(crate) fn acted_while_paused(scenario: &Scenario, cloud: &TestCloud) -> Vec<
         .map(|(from, until, id)| (from + slack, until - slack, id))
         .collect();
     let mut wrong = Vec::new();
-    for line in cloud.history() {
+    for line in history {
         let Some((at, rest)) = line.split_once(" decided ") else {
             continue;
         };
@@ -227,7 +226,8 @@ pub(crate) fn acted_while_paused(scenario: &Scenario, cloud: &TestCloud) -> Vec<
     wrong
 }
 
-fn pauses(scenario: &Scenario) -> impl Iterator<Item = (Timestamp, Timestamp, Option<&str>)> {
+/// Every pause, with its beginning, its end and its app.
+pub(crate) fn pauses(scenario: &Scenario) -> impl Iterator<Item = (Timestamp, Timestamp, Option<&str>)> {
     scenario.events.iter().filter_map(|(from, event)| {
         let Event::Pause { id } = event else { return None };
         let until = scenario.events.iter().find_map(|(at, event)| match event {

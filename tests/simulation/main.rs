@@ -16,6 +16,7 @@ mod daemon;
 mod dice;
 mod edge;
 mod fringe;
+mod keeps;
 #[path = "../support/memory_tables.rs"]
 mod memory_tables;
 mod naps;
@@ -31,6 +32,7 @@ mod tales;
 mod trouble;
 mod ungated;
 mod verdict;
+mod warnings;
 mod watch;
 mod weather;
 mod wish;
@@ -200,6 +202,7 @@ impl std::fmt::Debug for Short<'_> {
             .field("concurrent_builds", &scenario.concurrent_builds)
             .field("memory_retention", &scenario.memory_retention)
             .field("ask_again", &scenario.ask_again)
+            .field("keeps", &scenario.keeps)
             .finish()
     }
 }
@@ -212,5 +215,7 @@ impl Tally {
         self.crashes += other.crashes;
         self.faults += other.faults;
         self.readied += other.readied;
+        self.kept += other.kept;
+        self.warned += other.warned;
     }
 }

@@ -55,21 +55,28 @@ fn finder(bug: Bug) -> Finder {
         | Bug::DriftIgnored
         | Bug::NowRounded
         | Bug::HoldIgnored
-        | Bug::DeletionUnconfirmed => Finder::Seed(1),
+        | Bug::DeletionUnconfirmed
+        | Bug::GivenWithoutEnd
+        | Bug::WarnedTwice
+        | Bug::MovedStopTold
+        | Bug::WarnedEarly => Finder::Seed(1),
         Bug::SettledWhileRunning
         | Bug::ClaimsKept
         | Bug::SlotFreedBySuspending
         | Bug::NapDestroys
-        | Bug::ReadyWithoutAnswer => Finder::Seed(2),
+        | Bug::ReadyWithoutAnswer
+        | Bug::LapsedExemptionHolds
+        | Bug::WarnedOnceForAll => Finder::Seed(2),
         Bug::GateLeftOpen | Bug::VersionIgnored | Bug::KeepIgnored | Bug::ExpiryIgnored => Finder::Seed(3),
         Bug::LeaseForEver => Finder::Seed(4),
         Bug::CurfewForgotten | Bug::OwnerIgnored => Finder::Seed(5),
         Bug::NightsNotCounted => Finder::Seed(6),
         Bug::BoundaryIsBefore => Finder::Seed(7),
-        Bug::GateIgnored | Bug::PoisonEndsSweep => Finder::Seed(8),
+        Bug::GateIgnored | Bug::PoisonEndsSweep | Bug::WeekNotCounted => Finder::Seed(8),
         Bug::DestroyNotVerified | Bug::SurvivorIgnored => Finder::Seed(9),
         Bug::UnreadIsAbsent => Finder::Seed(11),
         Bug::StatusBelieved => Finder::Seed(13),
+        Bug::ExemptionBeatsExpiry => Finder::Seed(15),
         Bug::UnknownBuildIsOver | Bug::DestroyNotRetried | Bug::DaysOffIgnored | Bug::ClosingIgnored => {
             Finder::Seed(18)
         }

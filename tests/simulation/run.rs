@@ -12,10 +12,12 @@ use crate::clock::{VirtualClock, WallClock};
 use crate::cloud::{TestCloud, changes};
 use crate::daemon::Daemon;
 use crate::fringe;
+use crate::keeps::Keeps;
 use crate::memory_tables::Items;
 use crate::plans::Place;
 use crate::scenario::{Depth, Event, Scenario};
 use crate::verdict::{self, Portal};
+use crate::warnings;
 use crate::watch::Watch;
 use crate::weather::{Operation, Weather};
 
@@ -46,6 +48,10 @@ pub(crate) struct Tally {
     pub(crate) crashes: usize,
     pub(crate) faults: u64,
     pub(crate) readied: usize,
+    /// How often an exemption was given through the API.
+    pub(crate) kept: usize,
+    /// How many stops were told beforehand.
+    pub(crate) warned: usize,
 }
 
 /// How long after the trouble everything must be as it is wished.
@@ -134,6 +140,7 @@ struct Story {
     doomed: BTreeMap<usize, SignedDuration>,
     lives: u64,
     portal: Portal,
+    keeps: Keeps,
     watch: Watch,
     /// Services whose target group somebody detached.
     detached: BTreeSet<String>,
@@ -166,6 +173,7 @@ impl Story {
             doomed: BTreeMap::new(),
             lives: 0,
             portal: Portal::new(),
+            keeps: Keeps::default(),
             watch,
             detached: BTreeSet::new(),
             backup: None,
@@ -224,12 +232,15 @@ impl Story {
                 .push(format!("eventually-stable: nothing changed, and yet {written:?}"));
         }
         self.end = verdict::end(&self.cloud).await;
+        let history = self.cloud.history();
         self.wrong
-            .extend(fringe::acted_while_paused(&self.scenario, &self.cloud));
+            .extend(fringe::acted_while_paused(&self.scenario, &history));
         self.wrong.extend(verdict::in_hindsight(
             &self.scenario,
             &self.cloud,
+            &history,
             &self.portal,
+            &self.keeps,
             &self.watch,
         ));
     }
@@ -244,8 +255,15 @@ impl Story {
                 return false;
             }
             let now = self.clock.now();
-            let wrong =
-                verdict::converged(&self.scenario, &self.cloud, &self.portal, &self.detached, now).await;
+            let wrong = verdict::converged(
+                &self.scenario,
+                &self.cloud,
+                &self.portal,
+                &self.keeps,
+                &self.detached,
+                now,
+            );
+            let wrong = wrong.await;
             // What is as wished by now may still have to be written down, or be handed from one app to the next.
             // And while a daemon is down, nothing is over.
             let changes = self.cloud.changes();
@@ -267,6 +285,7 @@ impl Story {
             let now = self.clock.now();
             self.revive(now);
             self.wrong = self.watch.step(&self.cloud, now).await;
+            self.keeps.look(self.watch.ledgers(), now);
             if now >= until || !self.wrong.is_empty() {
                 break;
             }
@@ -414,7 +433,10 @@ impl Story {
             .iter()
             .filter(|line| line.contains("| Ready | Ready |"))
             .count();
+        let warned = warnings::count(&decided);
         log.extend(decided);
+        self.tally.kept = self.keeps.given();
+        self.tally.warned = warned;
         log.sort_by_key(|line| moment(line));
         let mut hash = Sha256::new();
         for line in &log {

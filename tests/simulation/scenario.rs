@@ -11,6 +11,7 @@ use simcloud::{Behaviour, Match};
 
 use crate::dice::Dice;
 use crate::fringe;
+use crate::keeps::{self, Keeping};
 use crate::row::RowSpec;
 use crate::trouble::{self, Trouble};
 use crate::{wish, workload};
@@ -64,6 +65,8 @@ pub(crate) struct Scenario {
     pub(crate) reaps: bool,
     /// After how many destroys in a row that it survived a service is deleted directly; zero: never.
     pub(crate) force_delete_after: u32,
+    /// How far exemptions may reach, and how long before it a stop is told.
+    pub(crate) keeps: Keeping,
 }
 
 /// A daemon.
@@ -110,6 +113,10 @@ pub(crate) enum Event {
     Pause { id: Option<String> },
     /// An operator ends that.
     Resume { id: Option<String> },
+    /// An operator gives an app an exemption through the API.
+    Keep { id: String, until: Timestamp },
+    /// An operator ends what an app was given.
+    Unkeep { id: String },
     /// Memory is as binaries of other ages would have written it.
     OtherBinary,
     /// The state table is backed up.
@@ -244,12 +251,14 @@ impl Scenario {
             forgetful: false,
             reaps: Dice::new(seed, 22).percent(30),
             force_delete_after: force_delete_after(seed),
+            keeps: Keeping::of(seed),
             replicas,
         };
         workload::draw(&mut scenario);
         trouble::draw(&mut scenario);
         fringe::draw(&mut scenario);
         trouble::draw_more(&mut scenario);
+        keeps::draw(&mut scenario);
         scenario.events.sort_by_key(|(at, _)| *at);
         scenario
     }

@@ -9,6 +9,7 @@ use lamplighter::model::claim::{OnConflict, Scope};
 use lamplighter::model::row::Desired;
 use simcloud::{Behaviour, Match, Phase};
 
+use crate::keeps::Keeping;
 use crate::row::{Broken, RowSpec};
 use crate::scenario::{Depth, Event, Meddling, Replica, Scenario, Spoilt};
 use crate::trouble::Trouble;
@@ -115,6 +116,7 @@ impl Tale {
             forgetful: true,
             reaps: false,
             force_delete_after: 0,
+            keeps: Keeping::PLAIN,
         }
     }
 

@@ -11,9 +11,11 @@ use lamplighter::model::status::Phase;
 use simcloud::{BuildStatus, BuildView, ServiceStatus, ServiceView};
 
 use crate::cloud::{MAX_ATTEMPTS, TestCloud, has_target_group, tasks_of};
+use crate::keeps::Keeps;
 use crate::overlaps::overlaps;
 use crate::row::{Broken, RowSpec};
 use crate::scenario::Scenario;
+use crate::warnings;
 use crate::watch::Watch;
 use crate::wish::{self, Asked, Writes};
 
@@ -25,6 +27,7 @@ pub(crate) async fn converged(
     scenario: &Scenario,
     cloud: &TestCloud,
     portal: &Portal,
+    keeps: &Keeps,
     detached: &BTreeSet<String>,
     now: Timestamp,
 ) -> Vec<String> {
@@ -36,6 +39,7 @@ pub(crate) async fn converged(
         groups: world.target_groups(),
         state: cloud.state().await,
         portal,
+        keeps,
         detached,
         now,
     };
@@ -92,6 +96,7 @@ struct Scene<'a> {
     groups: Vec<String>,
     state: StateSnapshot,
     portal: &'a Portal,
+    keeps: &'a Keeps,
     /// Services whose target group somebody detached.
     detached: &'a BTreeSet<String>,
     now: Timestamp,
@@ -116,7 +121,9 @@ impl Scene<'_> {
         if wish::is_open(writes) || changed_hands(writes) {
             return;
         }
-        let levels = wish::levels(writes, self.now, self.scenario.skew(), self.scenario.lags());
+        let exempt = self.keeps.of(id, self.scenario, self.portal);
+        let (skew, lags) = (self.scenario.skew(), self.scenario.lags());
+        let levels = wish::levels(writes, exempt, self.now, skew, lags);
         let row = writes.last().and_then(|(_, row)| row.as_ref());
         let misses: Vec<String> = levels
             .iter()
@@ -343,7 +350,7 @@ impl Superseding {
 }
 
 /// Whether the row was once written under another owner or name, and so may rightly belong to either.
-fn changed_hands(writes: &Writes) -> bool {
+pub(crate) fn changed_hands(writes: &Writes) -> bool {
     let other = |row: &RowSpec| matches!(row.broken, Some(Broken::OtherUser | Broken::OtherHost));
     writes.iter().any(|(_, row)| row.as_ref().is_some_and(other))
 }
@@ -353,16 +360,31 @@ fn changed_hands(writes: &Writes) -> bool {
 pub(crate) fn in_hindsight(
     scenario: &Scenario,
     cloud: &TestCloud,
+    history: &[String],
     portal: &Portal,
+    keeps: &Keeps,
     watch: &Watch,
 ) -> Vec<String> {
     let builds = cloud.sim.world().builds();
     let mut wrong = overlaps(&builds);
+    wrong.extend(keeps.judge(scenario, portal));
+    let scene = warnings::Scene {
+        scenario,
+        builds: &builds,
+        portal,
+        keeps,
+        watch,
+    };
+    wrong.extend(scene.judge(history));
     let errors = scenario.clock_errors(wish::SLACK);
+    let may_have_been = |id: &str, writes, most, within| {
+        let exempt = keeps.of(id, scenario, portal);
+        wish::may_have_been(writes, exempt, most, within, &errors, scenario.lags())
+    };
     let reason = |id: &str, most, since, until| {
         portal.get(id).is_some_and(|writes| {
             changed_hands(writes)
-                || wish::may_have_been(writes, most, since, until, &errors, scenario.lags())
+                || may_have_been(id, writes, most, [since, until])
                 || Superseding::of(scenario, portal, id).any(Desired::Running, since, until)
         })
     };

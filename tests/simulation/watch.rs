@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::cloud::StateSnapshot;
 use lamplighter::model::claim::{ClaimKey, Scope};
+use lamplighter::model::keep::Ledger;
 use lamplighter::model::name::{AppId, AppName, HostName, ResourceName, User};
 use lamplighter::model::status::{ConditionKind, Truth};
 use simcloud::{ServiceStatus, ServiceView};
@@ -31,6 +32,35 @@ pub(crate) struct Watch {
     recovers_until: Option<Timestamp>,
     /// Services that daemons scaled to nothing.
     pub(crate) scaled_down: Vec<ScaledDown>,
+    /// When each app had a service that was up.
+    up: BTreeMap<String, Stretches>,
+    /// When some daemon ran and could look.
+    looking: Stretches,
+    /// When the oracles looked last.
+    looked: Timestamp,
+}
+
+/// Times at which something was so at every look.
+#[derive(Default)]
+struct Stretches(Vec<(Timestamp, Timestamp)>);
+
+impl Stretches {
+    /// It is so now, and was at the look before if that was then.
+    fn goes_on(&mut self, before: Timestamp, now: Timestamp) {
+        match self.0.last_mut().filter(|(_, until)| *until >= before) {
+            Some((_, until)) => *until = now,
+            None => self.0.push((now, now)),
+        }
+    }
+
+    /// The longest part of one that lies within these times.
+    fn longest_within(&self, from: Timestamp, until: Timestamp) -> SignedDuration {
+        let parts = self
+            .0
+            .iter()
+            .map(|(begin, end)| until.min(*end).duration_since(from.max(*begin)));
+        parts.max().unwrap_or_default()
+    }
 }
 
 /// A daemon's call took all tasks of a service.
@@ -50,13 +80,8 @@ struct Seen {
     created: Timestamp,
     desired: u32,
     raised: Timestamp,
-    owner: Option<Owner>,
-}
-
-#[derive(Clone)]
-struct Owner {
-    user: String,
-    app: String,
+    /// The slot of its owner.
+    slot: Option<ClaimKey>,
 }
 
 impl Watch {
@@ -80,6 +105,9 @@ impl Watch {
             blind_until: None,
             recovers_until: None,
             scaled_down: Vec::new(),
+            up: BTreeMap::new(),
+            looking: Stretches::default(),
+            looked: Timestamp::MIN,
         }
     }
 
@@ -112,12 +140,13 @@ impl Watch {
             .collect();
         let services = world.services();
         let news = self.look_at_services(&services, cloud, now);
+        self.note(&services, now);
         self.check_slots(&services, &mut wrong);
         Self::check_hosts(&services, &mut wrong);
         let changes = cloud.changes();
         if news || changes != self.changes {
             self.changes = changes;
-            self.state = cloud.state().await;
+            self.state = cloud.seen().await;
             if self.recovers_until.is_none_or(|until| now > until) {
                 self.check_claims(&services, &mut wrong);
             }
@@ -125,6 +154,42 @@ impl Watch {
         }
         self.check_ready(now, &mut wrong);
         wrong
+    }
+
+    /// The exemptions of every user, as of the last change.
+    pub(crate) fn ledgers(&self) -> &BTreeMap<User, Ledger> {
+        &self.state.keeps
+    }
+
+    /// Whether an app had a service that was up at every look from then until then.
+    pub(crate) fn was_up(&self, id: &str, from: Timestamp, until: Timestamp) -> bool {
+        let stretches = self.up.get(id);
+        stretches.is_some_and(|up| up.longest_within(from, until) >= until.duration_since(from))
+    }
+
+    /// Whether some daemon could look for so long without a break within these times.
+    pub(crate) fn could_look(&self, from: Timestamp, until: Timestamp, length: SignedDuration) -> bool {
+        self.looking.longest_within(from, until) >= length
+    }
+
+    /// Notes what goes on.
+    fn note(&mut self, services: &[ServiceView], now: Timestamp) {
+        let before = self.looked;
+        for service in services
+            .iter()
+            .filter(|service| service.up && service.desired > 0)
+        {
+            if let Some(id) = &service.instance {
+                match self.up.get_mut(id) {
+                    Some(up) => up.goes_on(before, now),
+                    None => self.up.entry(id.clone()).or_default().goes_on(before, now),
+                }
+            }
+        }
+        if self.eyes_since.is_some() && self.blind_until.is_none_or(|until| until < now) {
+            self.looking.goes_on(before, now);
+        }
+        self.looked = now;
     }
 
     /// Follows services as they come, go and are scaled. Whether there is one that was not there before.
@@ -146,7 +211,7 @@ impl Watch {
                     created: service.created,
                     desired: service.desired,
                     raised: now,
-                    owner: owner(cloud, &service.name),
+                    slot: slot(self.scope, cloud, &service.name),
                 };
                 self.services.insert(service.name.clone(), seen);
                 continue;
@@ -168,20 +233,19 @@ impl Watch {
     }
 
     fn check_slots(&self, services: &[ServiceView], wrong: &mut Vec<String>) {
-        let mut taken: BTreeMap<String, &ServiceView> = BTreeMap::new();
+        let mut taken: BTreeMap<&ClaimKey, &ServiceView> = BTreeMap::new();
         for service in services
             .iter()
             .filter(|service| service.status != ServiceStatus::Inactive)
         {
-            let Some(owner) = self
+            let Some(slot) = self
                 .services
                 .get(&service.name)
-                .and_then(|seen| seen.owner.as_ref())
+                .and_then(|seen| seen.slot.as_ref())
             else {
                 continue;
             };
-            let slot = self.slot(owner).to_string();
-            if let Some(other) = taken.insert(slot.clone(), service)
+            if let Some(other) = taken.insert(slot, service)
                 && other.instance != service.instance
             {
                 let both = [&other.instance, &service.instance];
@@ -190,14 +254,6 @@ impl Watch {
                 ));
             }
         }
-    }
-
-    fn slot(&self, owner: &Owner) -> ClaimKey {
-        ClaimKey::slot(
-            self.scope,
-            &User::parse(&owner.user).unwrap(),
-            &AppName::new(owner.app.as_str()),
-        )
     }
 
     fn check_hosts(services: &[ServiceView], wrong: &mut Vec<String>) {
@@ -228,11 +284,8 @@ impl Watch {
                 ClaimKey::host(&host),
                 ClaimKey::resource(&ResourceName::for_host(&host)),
             ];
-            let owner = self
-                .services
-                .get(&service.name)
-                .and_then(|seen| seen.owner.as_ref());
-            keys.extend(owner.map(|owner| self.slot(owner)));
+            let known = self.services.get(&service.name);
+            keys.extend(known.and_then(|seen| seen.slot.clone()));
             for key in keys {
                 let holder = self.state.claims.get(&key).map(|claim| claim.app.as_str());
                 if holder != Some(instance.as_str()) {
@@ -302,8 +355,8 @@ impl Watch {
     }
 }
 
-/// Whose service it is: what the newest build that may have made it was told.
-fn owner(cloud: &TestCloud, name: &str) -> Option<Owner> {
+/// Whose service it is, by what the newest build that may have made it was told: their slot.
+fn slot(scope: Scope, cloud: &TestCloud, name: &str) -> Option<ClaimKey> {
     let builds = cloud.sim.world().builds();
     let makers = builds.iter().filter(|build| {
         build.applied.is_some()
@@ -315,8 +368,9 @@ fn owner(cloud: &TestCloud, name: &str) -> Option<Owner> {
     });
     let maker = makers.max_by_key(|build| build.applied)?;
     let (user, app) = (maker.environment.get("USER_ID")?, maker.environment.get("APP")?);
-    Some(Owner {
-        user: user.clone(),
-        app: app.clone(),
-    })
+    Some(ClaimKey::slot(
+        scope,
+        &User::parse(user).unwrap(),
+        &AppName::new(app.as_str()),
+    ))
 }

@@ -9,14 +9,12 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use lamplighter::model::row::Desired;
 
+use crate::keeps::{Exempt, Fact};
 use crate::naps;
 use crate::row::{Broken, RowSpec};
 
 /// What the portal wrote about one app, in order.
 pub(crate) type Writes = Vec<(Timestamp, Option<RowSpec>)>;
-
-/// How far `keepUntil` may put off the end of the day: the default of `policy.keep_max`.
-const KEEP_MAX: SignedDuration = SignedDuration::from_hours(72);
 
 /// After how long a daemon may have noticed a write: at once, by its looks at rows, by its sweeps with some faults, and after
 /// much trouble. `Scenario::lags` says which of them a story excuses.
@@ -33,11 +31,15 @@ pub(crate) const SLACK: SignedDuration = SignedDuration::from_secs(2);
 /// Every level that could be right at `now`, when everything has been noticed, be it only now.
 pub(crate) fn levels(
     writes: &Writes,
+    exempt: Exempt<'_>,
     now: Timestamp,
     skew: SignedDuration,
     lags: &[SignedDuration],
 ) -> BTreeSet<Desired> {
-    let at_rest = |(lag, skew)| level(writes, now, lag, [skew; 2], true).unwrap_or(Desired::Destroyed);
+    let at_rest = |(lag, skew)| {
+        let level = level(writes, exempt, now, lag, [skew; 2], true);
+        level.unwrap_or(Desired::Destroyed)
+    };
     lags.iter()
         .copied()
         .flat_map(|lag| [SignedDuration::ZERO, skew, -skew].map(|skew| (lag, skew)))
@@ -49,17 +51,19 @@ pub(crate) fn levels(
 /// that are wrong by any of `errors`. Whoever reads the row need not be who notices that its day is over.
 pub(crate) fn may_have_been(
     writes: &Writes,
+    exempt: Exempt<'_>,
     most: Desired,
-    since: Timestamp,
-    until: Timestamp,
+    [since, until]: [Timestamp; 2],
     errors: &BTreeSet<SignedDuration>,
     lags: &[SignedDuration],
 ) -> bool {
     // Before its first row there is no app.
     let since = writes.first().map_or(since, |(first, _)| since.max(*first));
+    let told = exempt.facts.iter().map(|fact| fact.at);
     let written = writes
         .iter()
         .map(|(at, _)| *at)
+        .chain(told)
         .filter(|at| (since..=until).contains(at));
     let moments = written
         .flat_map(|at| [at - SignedDuration::from_millis(1), at])
@@ -73,7 +77,7 @@ pub(crate) fn may_have_been(
     };
     moments.into_iter().any(|at| {
         let lags = lags.iter().copied();
-        lags.flat_map(|lag| clocks().filter_map(move |clocks| level(writes, at, lag, clocks, false)))
+        lags.flat_map(|lag| clocks().filter_map(move |clocks| level(writes, exempt, at, lag, clocks, false)))
             .any(|level| level <= most)
     })
 }
@@ -148,8 +152,32 @@ pub(crate) fn may_supersede(
         .any(|other| oldest.is_none_or(|oldest| other.latest >= oldest))
 }
 
-#[derive(Default)]
-struct Known {
+/// When time stops an app next that is wanted to run, as far as daemons knew at `now` that notice everything so much later
+/// and whose clock is wrong by that.
+pub(crate) fn next_stop(
+    writes: &Writes,
+    exempt: Exempt<'_>,
+    now: Timestamp,
+    lag: SignedDuration,
+    skew: SignedDuration,
+) -> Option<Timestamp> {
+    known(writes, exempt, now, lag, [skew; 2], false)?.next_stop(now + skew)
+}
+
+/// Whether the day of an app was over at `now`, whatever put that off.
+pub(crate) fn is_past_its_day(writes: &Writes, exempt: Exempt<'_>, now: Timestamp) -> bool {
+    let no_time = SignedDuration::ZERO;
+    let known = known(writes, exempt, now, no_time, [no_time; 2], false);
+    let asked = known.and_then(|known| Some((known.accepted?, known.requested?)));
+    asked.is_some_and(|(accepted, requested)| {
+        latest_boundary(&accepted, now).is_some_and(|(boundary, _)| requested < boundary)
+    })
+}
+
+struct Known<'a> {
+    exempt: Exempt<'a>,
+    fact: Option<Fact>,
+
     last: Option<RowSpec>,
     requested: Option<Timestamp>,
     accepted: Option<RowSpec>,
@@ -162,33 +190,92 @@ struct Known {
 /// `at_rest`. `None`: they have noticed nothing.
 fn level(
     writes: &Writes,
+    exempt: Exempt<'_>,
     now: Timestamp,
     lag: SignedDuration,
-    [skew, skew_now]: [SignedDuration; 2],
+    clocks: [SignedDuration; 2],
     at_rest: bool,
 ) -> Option<Desired> {
-    let mut known = Known::default();
-    let mut noticed = false;
-    for (at, row) in writes {
-        let seen = if at_rest { (*at + lag).min(now) } else { *at + lag };
-        if seen > now {
-            break;
-        }
-        noticed = true;
-        known.time_passes(seen + skew);
-        known.reads(row.as_ref(), seen + skew);
-    }
-    known.time_passes(now + skew_now);
-    let level = match known.accepted.filter(|_| !known.gone) {
+    let known = known(writes, exempt, now, lag, clocks, at_rest)?;
+    Some(match known.accepted.filter(|_| !known.gone) {
         None => Desired::Destroyed,
         Some(accepted) => known
             .stop
             .map_or(accepted.desired, |stop| stop.min(accepted.desired)),
-    };
-    noticed.then_some(level)
+    })
 }
 
-impl Known {
+/// What such daemons know; `None`: nothing of its rows.
+fn known<'a>(
+    writes: &Writes,
+    exempt: Exempt<'a>,
+    now: Timestamp,
+    lag: SignedDuration,
+    [skew, skew_now]: [SignedDuration; 2],
+    at_rest: bool,
+) -> Option<Known<'a>> {
+    let mut known = Known {
+        exempt,
+        fact: None,
+        last: None,
+        requested: None,
+        accepted: None,
+        stop: None,
+        gone: false,
+    };
+    let noticed = |at: Timestamp| {
+        let seen = if at_rest { (at + lag).min(now) } else { at + lag };
+        (seen <= now).then_some(seen)
+    };
+    let mut facts = exempt.facts.iter().peekable();
+    let mut any = false;
+    for (at, row) in writes {
+        let Some(seen) = noticed(*at) else { break };
+        while let Some(fact) = facts.next_if(|fact| fact.at <= *at) {
+            known.hears(*fact, noticed(fact.at).unwrap_or(seen) + skew);
+        }
+        any = true;
+        known.time_passes(seen + skew);
+        known.reads(row.as_ref(), seen + skew);
+    }
+    for fact in facts {
+        let Some(seen) = noticed(fact.at) else { break };
+        known.hears(*fact, seen + skew);
+    }
+    known.time_passes(now + skew_now);
+    any.then_some(known)
+}
+
+impl Known<'_> {
+    fn hears(&mut self, fact: Fact, now: Timestamp) {
+        self.time_passes(now);
+        self.fact = Some(fact);
+    }
+
+    /// Until when it is exempt from the end of its day.
+    fn exempt_until(&self) -> Option<Timestamp> {
+        let (accepted, requested) = (self.accepted.as_ref()?, self.requested?);
+        let by_row = accepted
+            .keep_until
+            .map(|until| until.min(requested + self.exempt.most));
+        let by_row = if self.exempt.by_ledger {
+            by_row.and_then(|until| Some(until.min(self.fact?.row?)))
+        } else {
+            by_row
+        };
+        by_row.max(self.fact.and_then(|fact| fact.given))
+    }
+
+    fn next_stop(&self, now: Timestamp) -> Option<Timestamp> {
+        let (accepted, requested) = (self.accepted.as_ref()?, self.requested?);
+        if self.gone || self.stop.is_some() || accepted.desired != Desired::Running {
+            return None;
+        }
+        let day = next_boundary(accepted, requested).map(|day| self.exempt_until().max(Some(day)));
+        let stops = [day.flatten(), accepted.expires_at];
+        stops.into_iter().flatten().filter(|at| *at > now).min()
+    }
+
     fn reads(&mut self, row: Option<&RowSpec>, now: Timestamp) {
         self.gone = row.is_none();
         let Some(row) = row else { return };
@@ -220,9 +307,7 @@ impl Known {
         let (Some(accepted), Some(requested)) = (&self.accepted, self.requested) else {
             return;
         };
-        let kept = accepted
-            .keep_until
-            .is_some_and(|until| until.min(requested + KEEP_MAX) > now && self.stop.is_none());
+        let kept = self.stop.is_none() && self.exempt_until().is_some_and(|until| until > now);
         let mut due = None;
         if accepted.app == "den" {
             // What a boundary has put to sleep, the morning wakes.
@@ -247,24 +332,51 @@ impl Known {
 
 /// The latest end of an app's day: at 19:00, or on weekdays at 18:30.
 pub(crate) fn latest_boundary(row: &RowSpec, now: Timestamp) -> Option<(Timestamp, Desired)> {
-    let (zone, hour, minute, every_day, stop) = match row.app {
-        "shop" | "desk" => ("Europe/Berlin", 19, 0, true, Desired::Destroyed),
-        "wiki" => ("America/New_York", 18, 30, false, Desired::Suspended),
-        _ => return None,
-    };
-    let zone = TimeZone::get(row.zone.unwrap_or(zone)).unwrap();
-    let mut day = now.to_zoned(zone.clone()).date();
-    for _ in 0..8 {
-        let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
-        let boundary = day
-            .at(hour, minute, 0, 0)
-            .to_zoned(zone.clone())
-            .unwrap()
-            .timestamp();
-        if boundary <= now && (every_day || !weekend) {
-            return Some((boundary, stop));
-        }
-        day -= 1.day();
+    let days = Days::of(row)?;
+    let mut past = (0..8).filter_map(|back| days.end(now, -back));
+    Some((past.find(|end| *end <= now)?, days.stop))
+}
+
+/// The first end of an app's day after `asked`.
+fn next_boundary(row: &RowSpec, asked: Timestamp) -> Option<Timestamp> {
+    let days = Days::of(row)?;
+    (-1..8)
+        .filter_map(|on| days.end(asked, on))
+        .find(|end| *end > asked)
+}
+
+/// How the days of an app end.
+struct Days {
+    zone: TimeZone,
+    hour: i8,
+    minute: i8,
+    every_day: bool,
+    stop: Desired,
+}
+
+impl Days {
+    fn of(row: &RowSpec) -> Option<Self> {
+        let (zone, hour, minute, every_day, stop) = match row.app {
+            "shop" | "desk" => ("Europe/Berlin", 19, 0, true, Desired::Destroyed),
+            "wiki" => ("America/New_York", 18, 30, false, Desired::Suspended),
+            _ => return None,
+        };
+        let zone = TimeZone::get(row.zone.unwrap_or(zone)).unwrap();
+        Some(Self {
+            zone,
+            hour,
+            minute,
+            every_day,
+            stop,
+        })
     }
-    None
+
+    /// The end of the day so many days after that of `now`; `None`: that day has none.
+    fn end(&self, now: Timestamp, days: i32) -> Option<Timestamp> {
+        let day = self.zone.to_datetime(now).date() + days.days();
+        let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+        let end = day.at(self.hour, self.minute, 0, 0);
+        let end = end.to_zoned(self.zone.clone()).unwrap().timestamp();
+        (self.every_day || !weekend).then_some(end)
+    }
 }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use lamplighter::model::row::Desired;
 
 use crate::dice::Dice;
+use crate::keeps::Keeping;
 use crate::row::{Broken, RowSpec};
 use crate::scenario::{Depth, Event, Scenario};
 
@@ -24,6 +25,9 @@ pub(crate) fn draw(scenario: &mut Scenario) {
             there: false,
             generation: 0,
             events: Vec::new(),
+            asked: scenario.begin,
+            keeps: scenario.keeps,
+            quiet: scenario.quiet,
         };
         // The last half hour is for what was asked before it.
         let last = scenario.quiet - SignedDuration::from_mins(30);
@@ -56,6 +60,10 @@ struct Life {
     there: bool,
     generation: u64,
     events: Vec<(Timestamp, Event)>,
+    /// When it was last asked for.
+    asked: Timestamp,
+    keeps: Keeping,
+    quiet: Timestamp,
 }
 
 fn first_row(dice: &mut Dice, user: String) -> RowSpec {
@@ -164,7 +172,17 @@ impl Life {
         self.put(at, self.row.clone());
     }
 
-    fn put(&mut self, at: Timestamp, row: RowSpec) {
+    fn put(&mut self, at: Timestamp, mut row: RowSpec) {
+        let before = self.events.iter().rev().find_map(|(_, event)| match event {
+            Event::Put { row, .. } => Some(row),
+            _ => None,
+        });
+        if !self.there || before.is_none_or(|before| !before.asks_as(&row)) {
+            self.asked = at;
+        }
+        if let Some(until) = row.keep_until {
+            row.keep_until = Some(self.keeps.far_from_quiet(until, self.asked, self.quiet));
+        }
         self.there = true;
         let (id, row) = (self.id.clone(), Box::new(row));
         self.events.push((at, Event::Put { id, row }));
