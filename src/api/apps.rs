@@ -1,6 +1,7 @@
 //! Apps: list, show, ask for, delete, history. Writes the desired table only, through the same check as
 //! every other reader of it.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::ApiState;
+use super::access::Caller;
 use super::body;
 use super::dto::{App, AppList, EventLine, EventList};
 use super::problem::{Code, Refused};
@@ -82,7 +84,12 @@ pub(super) async fn summary(state: &ApiState, id: AppId) -> Result<AppSummary, R
     Ok(AppSummary { id, row, memory })
 }
 
-pub(super) async fn put(State(state): State<ApiState>, path: IdInPath, request: Request) -> Answer {
+pub(super) async fn put(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    path: IdInPath,
+    request: Request,
+) -> Answer {
     let id = id(path)?;
     let raw = body::attributes(request).await?;
     let mut extra = Vec::new();
@@ -115,19 +122,23 @@ pub(super) async fn put(State(state): State<ApiState>, path: IdInPath, request: 
         .put_row(&row)
         .await
         .map_err(|error| Refused::write(&error))?;
-    tracing::info!(%id, "a row was written through the API");
+    tracing::info!(%id, by = caller.0, "a row was written through the API");
     state.handle.hint(&id);
     Ok(accepted(&state, id, Some(row)).await)
 }
 
-pub(super) async fn delete(State(state): State<ApiState>, path: IdInPath) -> Answer {
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    path: IdInPath,
+) -> Answer {
     let id = id(path)?;
     state
         .desired
         .delete_row(&id)
         .await
         .map_err(|error| Refused::write(&error))?;
-    tracing::info!(?id, "a row was deleted through the API");
+    tracing::info!(%id, by = caller.0, "a row was deleted through the API");
     state.handle.hint(&id);
     Ok(accepted(&state, id, None).await)
 }

@@ -1,12 +1,14 @@
 //! What waits for a person: deletions that are held because too many rows vanished at once. An approval is
 //! counted in the state table; the controller's next sweep reads it there.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::ApiState;
+use super::access::Caller;
 use super::body;
 use super::dto::{Approval, Holds};
 use super::problem::{Code, Refused};
@@ -41,7 +43,11 @@ pub(super) async fn show(State(state): State<ApiState>) -> Result<Response, Refu
     Ok(Json(holds).into_response())
 }
 
-pub(super) async fn approve(State(state): State<ApiState>, request: Request) -> Result<Response, Refused> {
+pub(super) async fn approve(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Refused> {
     body::require_json(request.headers())?;
     let (vanished, known) = match state.handle.fleet().deletions {
         Deletions::Held { vanished, known, .. } => (vanished, known),
@@ -60,7 +66,12 @@ pub(super) async fn approve(State(state): State<ApiState>, request: Request) -> 
         .approve_deletions(approvals, approved_at)
         .await
         .map_err(|error| Refused::write(&error))?;
-    tracing::info!(vanished, known, "an operator approved a mass deletion");
+    tracing::info!(
+        vanished,
+        known,
+        by = caller.0,
+        "an operator approved a mass deletion"
+    );
     let approval = Approval {
         approved_at,
         vanished,

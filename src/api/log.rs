@@ -1,11 +1,13 @@
 //! Which lines this process logs, changed for a while. Each replica has its own.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 
 use super::ApiState;
+use super::access::Caller;
 use super::body;
 use super::dto::{LogLevels, LogRequest};
 use super::problem::{Code, Refused};
@@ -23,7 +25,11 @@ pub(super) async fn show(State(state): State<ApiState>) -> Json<LogLevels> {
     Json(levels(&state))
 }
 
-pub(super) async fn change(State(state): State<ApiState>, request: Request) -> Result<Response, Refused> {
+pub(super) async fn change(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Refused> {
     let LogRequest { filter, for_ } = body::object(request).await?;
     let bad = |detail: String| Refused::new(Code::BadRequest, detail);
     logging::check(&filter).map_err(|problem| {
@@ -44,7 +50,7 @@ pub(super) async fn change(State(state): State<ApiState>, request: Request) -> R
             })?,
     };
     let until = later(state.handle.now(), length);
-    tracing::info!(filter, %until, "an operator changed what is logged");
+    tracing::info!(filter, %until, by = caller.0, "an operator changed what is logged");
     state.levels.set(Instead { filter, until });
     let levels = std::sync::Arc::clone(&state.levels);
     let handle = std::sync::Arc::clone(&state.handle);
@@ -58,9 +64,15 @@ pub(super) async fn change(State(state): State<ApiState>, request: Request) -> R
     Ok(Json(self::levels(&state)).into_response())
 }
 
-pub(super) async fn reset(State(state): State<ApiState>) -> Json<LogLevels> {
+pub(super) async fn reset(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+) -> Json<LogLevels> {
     state.levels.reset();
-    tracing::info!("an operator set what is logged back to the configuration");
+    tracing::info!(
+        by = caller.0,
+        "an operator set what is logged back to the configuration"
+    );
     Json(levels(&state))
 }
 

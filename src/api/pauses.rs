@@ -2,11 +2,13 @@
 //! that every pass reads consistently before it acts, so it holds for every replica from the answer on, save
 //! for the one action that a pass may be carrying out just then.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 
 use super::ApiState;
+use super::access::Caller;
 use super::apps::{IdInPath, id, summary};
 use super::body;
 use super::dto::PauseRequest;
@@ -16,25 +18,41 @@ use crate::model::pause::{Pause, PauseScope, REASON_MAX};
 
 type Answer = Result<Response, Refused>;
 
-pub(super) async fn pause_fleet(State(state): State<ApiState>, request: Request) -> Answer {
+pub(super) async fn pause_fleet(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Answer {
     let pause = read(&state, request).await?;
-    set(&state, &PauseScope::Fleet, Some(&pause)).await
+    set((&state, caller), &PauseScope::Fleet, Some(&pause)).await
 }
 
-pub(super) async fn resume_fleet(State(state): State<ApiState>) -> Answer {
-    set(&state, &PauseScope::Fleet, None).await
+pub(super) async fn resume_fleet(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+) -> Answer {
+    set((&state, caller), &PauseScope::Fleet, None).await
 }
 
 /// Only an app that is known can be paused: a pause under a misspelt id would hold nothing, silently.
-pub(super) async fn pause_app(State(state): State<ApiState>, path: IdInPath, request: Request) -> Answer {
+pub(super) async fn pause_app(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    path: IdInPath,
+    request: Request,
+) -> Answer {
     let id = id(path)?;
     let pause = read(&state, request).await?;
     summary(&state, id.clone()).await?;
-    set(&state, &PauseScope::App(id), Some(&pause)).await
+    set((&state, caller), &PauseScope::App(id), Some(&pause)).await
 }
 
-pub(super) async fn resume_app(State(state): State<ApiState>, path: IdInPath) -> Answer {
-    set(&state, &PauseScope::App(id(path)?), None).await
+pub(super) async fn resume_app(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    path: IdInPath,
+) -> Answer {
+    set((&state, caller), &PauseScope::App(id(path)?), None).await
 }
 
 async fn read(state: &ApiState, request: Request) -> Result<Pause, Refused> {
@@ -50,13 +68,13 @@ async fn read(state: &ApiState, request: Request) -> Result<Pause, Refused> {
     Ok(Pause { since, reason })
 }
 
-async fn set(state: &ApiState, scope: &PauseScope, pause: Option<&Pause>) -> Answer {
+async fn set((state, caller): (&ApiState, Caller), scope: &PauseScope, pause: Option<&Pause>) -> Answer {
     let pauses = state
         .state
         .set_pause(scope, pause)
         .await
         .map_err(|error| Refused::write(&error))?;
-    tracing::info!(?scope, paused = pause.is_some(), reason = ?pause.and_then(|pause| pause.reason.as_deref()), "an operator set a pause");
+    tracing::info!(?scope, by = caller.0, paused = pause.is_some(), reason = ?pause.and_then(|pause| pause.reason.as_deref()), "an operator set a pause");
     let hint = |id: &AppId| state.handle.hint(id);
     match scope {
         PauseScope::App(id) => hint(id),

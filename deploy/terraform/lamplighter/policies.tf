@@ -1,7 +1,27 @@
 # What each role may do. The daemon's list is what its adapters call and nothing else; a test reads both.
 
 locals {
+  # A build runs with more rights than the daemon has. Whoever holds the daemon's role must not choose its commands, where
+  # they come from, what they run in, or their role: each of these, given with a start, is refused. AWS: keys of one
+  # condition all have to hold, so each has a statement.
+  fixed_by_the_project = {
+    NoOtherCommands         = "codebuild:source.buildspec"
+    NoOtherSource           = "codebuild:source.location"
+    NoMoreSources           = "codebuild:secondarySources"
+    NoOtherImage            = "codebuild:environment.image"
+    NoPrivilegedBuild       = "codebuild:environment.privilegedMode"
+    NoOtherRoleOfTheProject = "codebuild:serviceRole"
+  }
+
   daemon_statements = concat([
+    for sid, key in local.fixed_by_the_project : {
+      Sid       = sid
+      Effect    = "Deny"
+      Action    = "codebuild:StartBuild"
+      Resource  = "*"
+      Condition = { Null = { (key) = "false" } }
+    }
+    ], [
     {
       # The API writes and deletes rows for its callers.
       Sid      = "Rows"
@@ -33,14 +53,6 @@ locals {
         "codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "codebuild:StopBuild",
       ]
       Resource = local.project_arns
-    },
-    {
-      # A build runs with more rights than the daemon has. Whoever holds the daemon's role must not choose its commands.
-      Sid       = "NoOtherCommands"
-      Effect    = "Deny"
-      Action    = "codebuild:StartBuild"
-      Resource  = "*"
-      Condition = { Null = { "codebuild:source.buildspec" = "false" } }
     },
     {
       # AWS: these two know no resource but a container instance; the cluster is a condition.

@@ -7,7 +7,8 @@ use super::{ANY, chart, render_with, values};
 use crate::support::Scratch;
 
 /// What is wrong with values, as YAML after `small.yaml`, and what the message says.
-const WRONG: [(&str, &[&str]); 31] = [
+const WRONG: [(&str, &[&str]); 32] = [
+    ("runbooksUrl: our wiki", &["/runbooksUrl", "'our wiki'"]),
     ("replica: 3", &["'replica' not allowed"]),
     ("image: {repo: x}", &["/image", "'repo' not allowed"]),
     ("replicas: 0", &["/replicas", "got 0, want 1"]),
