@@ -75,8 +75,8 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
         wish.because = inactive.because();
     }
     judge_deletion(draft, &mut wish);
-    let times = planted!(MovedStopTold => without_exemption(draft, &accepted), else times);
-    wish.next = next_change(draft, &accepted, &wish, &times);
+    let coming = planted!(MovedStopTold => without_exemption(draft, &accepted), else times);
+    wish.next = next_change(draft, &accepted, &wish, &coming);
     if let (Some(stop), Some(next)) = (&draft.memory.stop, &wish.next)
         && next.rule == times::WAKE
     {

@@ -84,9 +84,11 @@ impl Times {
     /// What time makes of `ask` at `now`.
     pub(super) fn of(ask: &Ask<'_>, now: Timestamp) -> Self {
         let mut times = Self::default();
-        if let Some(at) = planted!(ExpiryIgnored => None, else ask.expires_at) {
-            let at =
-                planted!(ExemptionBeatsExpiry => ask.keep_until.map_or(at, |until| until.max(at)), else at);
+        if let Some(end) = planted!(ExpiryIgnored => None, else ask.expires_at) {
+            let at = planted!(
+                ExemptionBeatsExpiry => ask.keep_until.map_or(end, |until| until.max(end)),
+                else end
+            );
             times.stop(now, at, EXPIRES_AT, Desired::Destroyed);
         }
         if let Some(most) = ask.max_lifetime {
@@ -123,8 +125,9 @@ impl Times {
         let Some(first) = first_end(ask, schedule, opened) else {
             return;
         };
-        let kept = ask.keep_until.unwrap_or(Timestamp::MIN);
-        let kept = planted!(LapsedExemptionHolds => later(kept, SignedDuration::from_hours(12)), else kept);
+        let exempt = ask.keep_until.unwrap_or(Timestamp::MIN);
+        let kept =
+            planted!(LapsedExemptionHolds => later(exempt, SignedDuration::from_hours(12)), else exempt);
         let mut due = first;
         if schedule.action == CurfewAction::Suspend {
             let slept = ask.asleep_since.map_or(first, |since| since.min(first));

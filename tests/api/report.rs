@@ -157,6 +157,12 @@ Next:
   office destroys 2026-11-21 19:00:00 +01:00
 "
     );
+    let shown = report["text"].as_str().unwrap().lines();
+    let shown: String = shown.map(|line| format!("    {line}\n")).collect();
+    assert!(
+        include_str!("../../docs/time.md").contains(&shown),
+        "docs/time.md shows another report"
+    );
 }
 
 #[tokio::test]

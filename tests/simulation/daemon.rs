@@ -86,6 +86,7 @@ impl Daemon {
             handle: controller.clone(),
             metrics: metrics.clone(),
             policy,
+            levels: lamplighter::logging::Levels::unlogged("info"),
             access: Arc::new(Access::Tokens(vec![operator])),
         });
         let mut work = JoinSet::new();

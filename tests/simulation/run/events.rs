@@ -101,9 +101,9 @@ impl Story {
             }
             Event::Keep { id, until } => {
                 let body = serde_json::json!({"until": until.to_string(), "reason": "a demonstration"});
-                self.ask_api(http::Method::POST, &id, body);
+                self.ask_api(http::Method::POST, &id, &body);
             }
-            Event::Unkeep { id } => self.ask_api(http::Method::DELETE, &id, serde_json::Value::Null),
+            Event::Unkeep { id } => self.ask_api(http::Method::DELETE, &id, &serde_json::Value::Null),
             Event::BackUp => self.backup = Some(self.cloud.state_table()),
             Event::StateLost => {
                 self.tell_line("the state table is lost");
@@ -124,12 +124,12 @@ impl Story {
     }
 
     /// An operator asks the first daemon that is up about the exemption of an app.
-    fn ask_api(&mut self, method: http::Method, id: &str, body: serde_json::Value) {
+    fn ask_api(&mut self, method: http::Method, id: &str, body: &serde_json::Value) {
         self.tell_line(&format!(
             "an operator asks to {method} the exemption of {id}: {body}"
         ));
         if let Some(daemon) = self.daemons.iter_mut().flatten().next() {
-            daemon.ask_api(method, &format!("/api/v1/apps/{id}/keep"), &body);
+            daemon.ask_api(method, &format!("/api/v1/apps/{id}/keep"), body);
         }
     }
 
