@@ -55,7 +55,7 @@ prometheus --config.file="$work/prometheus.yaml" --storage.tsdb.path="$work/tsdb
   --web.listen-address="127.0.0.1:$port" 2>"$work/prometheus.err" &
 started+=($!)
 
-# A working day in minutes: people come, some of their apps fail, and in the end they go.
+# A working day in minutes: people come, some of their apps fail, and in the end they go, or their time is over.
 cli() { "$binary" apps "$@" >/dev/null; }
 run() { cli apply --id "$1" --user "$1" --app "${2:-notes}" --desired Running "${@:3}"; }
 end=$((SECONDS + minutes * 60))
@@ -66,7 +66,9 @@ run broken hello --param SIM_BEHAVIOUR=fail
 while ((SECONDS < end)); do
   count=$((count + 1))
   if ((SECONDS < half)); then
-    run "app-$count"
+    brief=()
+    ((count % 3)) || brief=(--expires-at "$(date --utc --date "+$((minutes * 25)) seconds" +%FT%TZ)")
+    run "app-$count" notes "${brief[@]}"
   else
     gone=$((count * 7 % 23 + 1))
     # Not all of them were ever there.
