@@ -13,6 +13,24 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 /// The scheduler tells of its own set-up at the level of news.
 const QUIET: &str = "tokio_cron_scheduler=warn";
 
+/// What others log in more detail than this holds rows, parameters and keys as they came.
+const CAPPED: [&str; 14] = [
+    "aws_config",
+    "aws_runtime",
+    "aws_sdk_codebuild",
+    "aws_sdk_dynamodb",
+    "aws_sdk_ecs",
+    "aws_sdk_elasticloadbalancingv2",
+    "aws_sigv4",
+    "aws_smithy",
+    "dynoxide",
+    "h2",
+    "hyper",
+    "rustls",
+    "simcloud",
+    "tower",
+];
+
 /// Which lines are logged.
 pub struct Levels {
     /// As the configuration has it.
@@ -45,11 +63,25 @@ pub fn check(directives: &str) -> Result<(), &'static str> {
     if !directives.is_ascii() || EnvFilter::builder().parse(directives).is_err() {
         return Err("is not a list of log directives");
     }
+    // A directive about spans would hold for whatever is logged inside, by whomever.
+    if directives.contains('[') {
+        return Err("asks for spans, which are not to be chosen here");
+    }
+    let mut parts = directives.split(',').map(str::trim);
+    if parts.any(|part| CAPPED.iter().any(|target| part.starts_with(target))) {
+        return Err("asks for lines of the AWS SDK or of HTTP, which hold rows and keys as they came");
+    }
     Ok(())
 }
 
 fn filter(directives: &str) -> EnvFilter {
-    EnvFilter::new(format!("{QUIET},{directives}"))
+    let mut filter = EnvFilter::new(format!("{QUIET},{directives}"));
+    // The longest name of a target counts, so that these hold whatever the rest says of all.
+    for target in CAPPED {
+        let most = format!("{target}=info").parse();
+        filter = filter.add_directive(most.expect("a name and a level are a directive"));
+    }
+    filter
 }
 
 impl Levels {
@@ -202,9 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_rows_as_they_came_is_logged_by_no_directive() {
+        let told = filter("trace").to_string();
+        for target in CAPPED {
+            assert!(told.contains(&format!("{target}=info")), "{told}");
+        }
+    }
+
+    #[test]
     fn directives_that_cannot_be_read_are_named() {
         assert_eq!(check("info,lamplighter=debug"), Ok(()));
         assert_eq!(check(" "), Err("is empty"));
+        for secret in ["aws_smithy_runtime::client=trace", "info,hyper=trace"] {
+            assert!(check(secret).unwrap_err().contains("as they came"), "{secret}");
+        }
+        assert!(check("[reconcile]=trace").unwrap_err().contains("spans"));
         for wrong in ["lamplighter=loud", "\u{e9}=info", "[{=debug"] {
             assert_eq!(check(wrong), Err("is not a list of log directives"), "{wrong}");
         }

@@ -262,7 +262,10 @@ fn facts(inputs: &Inputs, requested_by: Option<&str>) -> String {
         word("generation", generation.as_deref()),
         word("asked by", requested_by),
         word("schedule", inputs.schedule.as_deref()),
-        time("exempt until", inputs.keep_until),
+        time(
+            "exempt until",
+            inputs.exemption.as_ref().map(|exemption| exemption.until),
+        ),
         time("expires", inputs.expires_at),
         stop.map(|(rule, due)| format!("stop {rule} due {}", utc(due))),
         time("woken", inputs.woken_at),

@@ -171,6 +171,12 @@ fn event_days(event: &Event) -> Result<BTreeSet<Date>, String> {
     let length = days(first, last)
         .ok_or_else(|| format!("has more than {RANGE_MAX} days"))?
         .len();
+    if event.property_value("DURATION").is_some() {
+        return Err("says how long it is by DURATION, not by DTEND".to_owned());
+    }
+    if event.property_value("RECURRENCE-ID").is_some() {
+        return Err("moves one day of a series (RECURRENCE-ID)".to_owned());
+    }
     if event.property_value("RDATE").is_some() {
         return Err("repeats on listed dates (RDATE)".to_owned());
     }
@@ -313,6 +319,10 @@ mod tests {
         assert!(wrong(calendar(&cancelled)).starts_with("holds no event"));
         let timed = event("DTSTART:20261225T100000Z\r\nDTEND:20261225T110000Z\r\n");
         assert!(wrong(calendar(&timed)).starts_with("has an event \"Day\" that is not of whole days"));
+        let lasting = event("DTSTART;VALUE=DATE:20261231\r\nDURATION:P2D\r\n");
+        assert!(wrong(calendar(&lasting)).contains("by DURATION, not by DTEND"));
+        let moved = event("DTSTART;VALUE=DATE:20271227\r\nRECURRENCE-ID;VALUE=DATE:20271225\r\n");
+        assert!(wrong(calendar(&moved)).contains("RECURRENCE-ID"));
         let daily = event("DTSTART;VALUE=DATE:20240101\r\nRRULE:FREQ=DAILY\r\n");
         assert!(wrong(calendar(&daily)).contains("repeats more than 5000 times"));
         let odd = event("DTSTART;VALUE=DATE:20240101\r\nRRULE:FREQ=SOMETIMES\r\n");

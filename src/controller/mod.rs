@@ -102,8 +102,6 @@ pub struct Controller {
     started: Instant,
     /// When it was last told what is saved.
     told_at: Mutex<Option<Timestamp>>,
-    /// When it began, by wall time.
-    since: Timestamp,
 }
 
 /// How long a key whose pass failed waits.
@@ -156,7 +154,6 @@ impl Controller {
             randomness: Mutex::new(randomness),
             started: Instant::now(),
             told_at: Mutex::default(),
-            since: clock.now(),
             cloud,
             policy,
             clock,
@@ -211,8 +208,8 @@ impl Controller {
             let key = id.clone();
             // A task of its own, so that a panic ends there; in a set, so that it ends with this worker.
             let mut pass = JoinSet::new();
-            // Every line that is written on the way says which app it is about.
-            let span = tracing::info_span!(
+            // Every line that is written on the way says which app it is about, whichever lines are wanted.
+            let span = tracing::error_span!(
                 "reconcile",
                 app = %key.as_str().escape_debug(),
                 operation = tracing::field::Empty,

@@ -320,21 +320,20 @@ impl Controller {
         }
         if let Some(due) = before.and_then(crate::report::due_since)
             && crate::report::due_since(memory).is_none()
-            && memory.stop.is_some()
+            && crate::report::standing(memory, now).is_none()
         {
             self.metrics.day.gone(unsigned(now.duration_since(due)));
         }
-        let was_ready = before.is_some_and(|before| before.ready_since.is_some());
-        if memory.ready_since.is_some()
-            && !was_ready
-            && let Some(request) = &memory.request
-            // Whether an older one was answered before, a process before this one knew.
-            && request.at >= self.since
-            && self.state().answers(&view.id, request.at)
-        {
+        // What wakes or is mended later answers nothing.
+        let newly = memory
+            .answered
+            .filter(|request| before.is_none_or(|before| before.answered != Some(*request)));
+        if let Some(request) = newly {
+            // One that its schedule held until it opened counts from then on.
+            let asked = memory.woken_at.map_or(request, |opened| opened.max(request));
             self.metrics
                 .reconcile
-                .became_ready(unsigned(now.duration_since(request.at)));
+                .became_ready(unsigned(now.duration_since(asked)));
         }
     }
 

@@ -64,8 +64,6 @@ pub(super) struct State {
     pub(super) history_trouble: Option<String>,
     /// Apps whose records were the newest there were when this process first decided about them.
     vouched: BTreeSet<AppId>,
-    /// Which request of each app was answered by an app that is ready; what wakes or is mended later answers none.
-    answered: BTreeMap<AppId, Timestamp>,
     /// Whether somebody waits for a sweep.
     pub(super) sweep_wanted: bool,
     /// How many sweeps there were; turns the slice of apps whose targets are looked at.
@@ -96,11 +94,6 @@ impl State {
     pub(super) fn note(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
         self.noted.insert(id.clone(), Instant::now());
         self.take_in(id, row, memory);
-    }
-
-    /// Whether an app that came up answers its request by that, or has already done so.
-    pub(super) fn answers(&mut self, id: &AppId, request: Timestamp) -> bool {
-        self.answered.insert(id.clone(), request) != Some(request)
     }
 
     /// What is known of an app's record before it is read again.
@@ -183,7 +176,6 @@ impl State {
         };
         if row.is_none() && memory.is_none() {
             self.vouched.remove(id);
-            self.answered.remove(id);
             if self.fleet.apps.remove(id).is_some() {
                 self.tell(News::Gone(id.clone()));
             }
@@ -252,16 +244,6 @@ mod tests {
         let over = Known(Some((7, true)));
         assert!(!over.is_ahead_of(Some(&memory(1))) && !over.is_ahead_of(None));
         assert!(!Known(None).is_ahead_of(Some(&memory(1))));
-    }
-
-    #[test]
-    fn a_request_is_answered_once() {
-        let (mut state, id) = (State::default(), AppId::from_key("a").unwrap());
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let (morning, noon) = (at("2026-11-20T08:00:00Z"), at("2026-11-20T12:00:00Z"));
-        assert!(state.answers(&id, morning));
-        assert!(!state.answers(&id, morning), "it was mended, or woke");
-        assert!(state.answers(&id, noon));
     }
 
     #[tokio::test(start_paused = true)]

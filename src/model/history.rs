@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::Memory;
 use super::name::{AppId, Entropy, ulid_at};
 use super::row::Desired;
+use super::status::Exemption;
 
 /// One line of an app's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ pub struct Event {
     pub ttl: i64,
 }
 
-/// What mattered to a decision: a fixed number of facts, none longer than a name.
+/// What mattered to a decision: a fixed number of facts, none longer than a name or the reason of an exemption.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inputs {
@@ -57,12 +58,9 @@ pub struct Inputs {
     /// The schedule that its row or its catalogue entry named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// The end of the day that its exemption put off.
+    /// That it was exempt from the end of its day, by its row or by what was given, until when, by whom and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_since: Option<Timestamp>,
-    /// Until when it was exempt from the end of its day, by its row or by what was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_until: Option<Timestamp>,
+    pub exemption: Option<Exemption>,
     /// Its hard end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -102,7 +100,6 @@ impl Inputs {
     pub fn of(memory: &Memory) -> Self {
         let accepted = memory.accepted.as_ref();
         let stop = memory.stop.as_ref();
-        let exemption = memory.status.exemption.as_ref();
         let operation = memory.operation.as_ref();
         let schedule = accepted.and_then(|spec| spec.own_schedule.as_ref().or(spec.schedule.as_ref()));
         let slot = memory.holding.as_ref().filter(|holding| holding.slot);
@@ -111,8 +108,7 @@ impl Inputs {
             requested_at: accepted.map(|spec| spec.request.at),
             generation: accepted.and_then(|spec| spec.request.generation),
             schedule: schedule.cloned(),
-            keep_since: exemption.and_then(|exemption| exemption.since),
-            keep_until: exemption.map(|exemption| exemption.until),
+            exemption: memory.status.exemption.clone(),
             expires_at: accepted.and_then(|spec| spec.expires_at),
             stop_rule: stop.map(|stop| stop.rule.clone()),
             stop_due: stop.map(|stop| stop.due),

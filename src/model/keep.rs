@@ -9,13 +9,15 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::history::{Event, Inputs};
 use super::memory::{Accepted, Memory};
-use super::name::{AppId, Entropy, User};
+use super::name::{AppId, User};
 use super::policy::Policy;
 use super::row::Row;
 use super::schedule::{ManualStart, later};
-use super::status::Phase;
+
+mod told;
+
+pub use told::line;
 
 /// The exemptions of one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,14 +321,14 @@ impl Ledger {
 
     /// How far towards `until` the weeks have hours left for an app that is exempt since then.
     fn reach(&self, app: &AppId, since: Timestamp, until: Timestamp, bounds: &Bounds<'_>) -> Timestamp {
-        let Some(limit) = bounds.per_week else {
-            return until;
-        };
         let is_full =
             self.past.len() >= PAST_MAX || self.apps.len() >= APPS_MAX && !self.apps.contains_key(app);
         if is_full {
             return until.min(since);
         }
+        let Some(limit) = bounds.per_week else {
+            return until;
+        };
         let mut at = since;
         while at < until {
             let week = week_of(at, bounds.zone);
@@ -445,46 +447,6 @@ pub fn first(policy: &Policy, accepted: &Accepted, woken_at: Option<Timestamp>) 
     };
     let begins = woken_at.map_or(begins, |woken| woken.max(begins));
     Some(First::EndOfDay(next(begins)?))
-}
-
-/// The line of history about an exemption that was granted, or with `until` left out, taken back.
-pub fn line(
-    ledger: &Ledger,
-    memory: &Memory,
-    until: Option<Timestamp>,
-    message: String,
-    by: Option<String>,
-    phase: Phase,
-    (now, entropy): (Timestamp, Entropy),
-) -> Event {
-    let exempt = ledger.apps.get(&memory.id);
-    let by_row = memory.accepted.as_ref().and_then(|accepted| accepted.keep_until);
-    let known = Inputs::of(memory);
-    let inputs = Inputs {
-        keep_since: exempt.map(|exempt| exempt.since).or(known.keep_since),
-        keep_until: exempt.map(Exempt::until).max(by_row),
-        ..known
-    };
-    let (at, ttl) = Event::keys(now, entropy);
-    let reason = if until.is_some() {
-        "Exempted"
-    } else {
-        "ExemptionEnded"
-    };
-    Event {
-        id: memory.id.clone(),
-        at,
-        time: now,
-        rule: "KeepUntil".to_owned(),
-        reason: reason.to_owned(),
-        message,
-        phase: phase.to_string(),
-        version: None,
-        life: None,
-        requested_by: by,
-        inputs: Some(inputs),
-        ttl,
-    }
 }
 
 #[cfg(test)]

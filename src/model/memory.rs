@@ -83,6 +83,9 @@ pub struct Memory {
     /// Since when the app has been Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_since: Option<Timestamp>,
+    /// The time of the latest request that the app has answered by being Ready, for readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Timestamp>,
     /// Since when the app should have been Ready and was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unready_since: Option<Timestamp>,
@@ -394,6 +397,7 @@ impl Memory {
             woken_at: None,
             warned: None,
             ready_since: None,
+            answered: None,
             unready_since: None,
             stopped_task: None,
             over_since: None,

@@ -32,6 +32,7 @@ pub(super) fn judge(draft: &mut Draft<'_>, wish: &Wish) -> Step {
     match examine(draft, service) {
         Health::Works => {
             draft.memory.ready_since.get_or_insert(draft.now);
+            draft.memory.answered = draft.memory.accepted.as_ref().map(|accepted| accepted.request.at);
             draft.memory.unready_since = None;
             draft.memory.failures = None;
             draft.memory.stopped_task = None;

@@ -109,6 +109,10 @@ fn settle(draft: &mut Draft<'_>, stop: Option<&NextChange>) {
     let Some(warned) = &mut draft.memory.warned else {
         return;
     };
+    // It moved away before the receiver knew of it, and is back.
+    if warned.webhook == Some(Delivery::Withdrawn) && stop.is_some_and(|stop| stop.at == warned.deadline) {
+        warned.webhook = Some(Delivery::Pending);
+    }
     if warned.webhook != Some(Delivery::Pending) {
         return;
     }

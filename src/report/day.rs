@@ -7,14 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::life::{self, Stretch};
 use super::money::{self, Meter};
 use super::{
-    Boundary, Day, Due, Exempt, Known, Left, LeftKind, Outcome, Report, Subject, Which, is_beyond, seconds,
-    text,
+    Boundary, Day, Due, Exempt, Known, Left, LeftKind, Outcome, Report, Subject, Which, due_since, is_beyond,
+    seconds, text,
 };
-use crate::model::history::Event;
-use crate::model::memory::Memory;
 use crate::model::orphan::Orphan;
 use crate::model::policy::Policy;
-use crate::model::row::Desired;
 use crate::model::schedule::later;
 use crate::model::status::Phase;
 
@@ -30,7 +27,7 @@ pub fn of(day: &Day, known: &Known<'_>, policy: &Policy, now: Timestamp) -> Repo
         let life = life::stretches(*subject, events, until, now);
         meter.count(*subject, &life);
         due.extend(stops(*subject, &life, day, policy, until));
-        exempt.extend(exemptions(*subject, &life, events, (day, now)));
+        exempt.extend(exemptions(*subject, &life, day, now));
         left.extend(left_over(*subject, policy));
     }
     left.extend(known.orphans.iter().map(|orphan| stray(orphan, policy)));
@@ -79,7 +76,9 @@ fn stops<'a>(
     firsts.into_iter().map(move |(due, first)| {
         let (outcome, at) = became(subject, &life[first..], due);
         let delay = at.unwrap_or(until).duration_since(due);
-        let left = subject.memory.filter(|_| outcome == Outcome::Left);
+        let left = subject
+            .memory
+            .filter(|memory| outcome == Outcome::Left && due_since(memory).is_some());
         Due {
             which: Which::of(subject),
             due,
@@ -113,16 +112,8 @@ fn became(subject: Subject<'_>, life: &[Stretch], due: Timestamp) -> (Outcome, O
 }
 
 /// When one app ran on although its day was over, since it was exempt.
-fn exemptions(
-    subject: Subject<'_>,
-    life: &[Stretch],
-    events: &[Event],
-    (day, now): (&Day, Timestamp),
-) -> Vec<Exempt> {
+fn exemptions(subject: Subject<'_>, life: &[Stretch], day: &Day, now: Timestamp) -> Vec<Exempt> {
     let mut found: BTreeMap<Timestamp, Exempt> = BTreeMap::new();
-    let Some(memory) = subject.memory else {
-        return Vec::new();
-    };
     for stretch in life.iter().filter(|stretch| stretch.is_up()) {
         let (Some((since, until)), None) = (money::exempt(&stretch.inputs), stretch.inputs.stop_due) else {
             continue;
@@ -132,39 +123,18 @@ fn exemptions(
         if since.max(from) > until.min(to) || from > to || since > now {
             continue;
         }
-        let told = exemption(memory, events, until, stretch.to);
-        found.insert(
+        let exemption = stretch.inputs.exemption.clone();
+        let exempt = Exempt {
+            which: Which::of(subject),
             since,
-            Exempt {
-                which: Which::of(subject),
-                since,
-                until,
-                ..told
-            },
-        );
+            until,
+            source: exemption.as_ref().map(|exemption| exemption.source),
+            by: exemption.as_ref().and_then(|exemption| exemption.by.clone()),
+            reason: exemption.and_then(|exemption| exemption.reason),
+        };
+        found.insert(since, exempt);
     }
     found.into_values().collect()
-}
-
-/// Who gave an exemption, and why: as it is told now, or as history told it when it was given.
-fn exemption(memory: &Memory, events: &[Event], until: Timestamp, before: Timestamp) -> Exempt {
-    let holds = memory.status.exemption.as_ref();
-    let holds = holds.filter(|exemption| exemption.until == until);
-    let given = events
-        .iter()
-        .rfind(|event| event.reason == "Exempted" && event.time <= before);
-    let told = || given.map(|event| event.message.clone());
-    Exempt {
-        which: Which::default(),
-        since: until,
-        until,
-        source: holds.map(|exemption| exemption.source),
-        by: holds.map_or_else(
-            || given.and_then(|event| event.requested_by.clone()),
-            |exemption| exemption.by.clone(),
-        ),
-        reason: holds.map_or_else(told, |exemption| exemption.reason.clone()),
-    }
 }
 
 /// What is left of one app although it should not be there.
@@ -174,26 +144,20 @@ fn left_over(subject: Subject<'_>, policy: &Policy) -> Option<Left> {
     if memory.found.is_some() && subject.row.is_none() {
         return None;
     }
+    let since = due_since(memory)?;
     let stop = memory.stop.as_ref();
-    let stop = stop.filter(|stop| is_beyond(memory, stop.at_most));
-    let gone = memory.row_gone.as_ref().filter(|gone| gone.confirmed);
-    let accepted = memory.accepted.as_ref();
-    let unwanted = accepted.filter(|accepted| accepted.desired == Desired::Destroyed);
-    let (kind, since) = match (stop, &memory.leftover) {
-        (_, Some(leftover)) => (LeftKind::Unwanted, leftover.since),
-        (Some(stop), None) => (LeftKind::Due, stop.due),
-        (None, None) if is_beyond(memory, Desired::Destroyed) => {
-            let asked = unwanted.map(|accepted| accepted.request.at);
-            (LeftKind::Unwanted, gone.map(|gone| gone.since).or(asked)?)
-        }
-        (None, None) => return None,
+    let kind = if stop.is_some_and(|stop| is_beyond(memory, stop.at_most)) && memory.leftover.is_none() {
+        LeftKind::Due
+    } else {
+        LeftKind::Unwanted
     };
     Some(Left {
         which: Which::of(subject),
         kind,
         since: Some(since),
         reason: memory.status.message.clone(),
-        cost_per_hour: money::hourly(memory, policy),
+        // What sleeps costs next to nothing.
+        cost_per_hour: money::hourly(memory, policy).filter(|_| memory.status.phase != Phase::Suspended),
     })
 }
 

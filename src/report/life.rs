@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::Subject;
 use crate::model::history::{Event, Inputs};
+use crate::model::row::Desired;
 use crate::model::status::Phase;
 
 /// A stretch of an app's life.
@@ -18,7 +19,13 @@ pub(super) struct Stretch {
 impl Stretch {
     /// Whether it may have tasks that run.
     pub(super) fn is_up(&self) -> bool {
-        is_up(self.phase, self.inputs.stop_due.is_some())
+        is_up(self.phase, self.is_due())
+    }
+
+    /// Whether it should have none: a stop has begun, or its row asks for its end or is gone.
+    pub(super) fn is_due(&self) -> bool {
+        let unwanted = self.inputs.desired == Some(Desired::Destroyed);
+        self.inputs.stop_due.is_some() || unwanted || self.inputs.row_gone_since.is_some()
     }
 
     /// Whether it has none any more: nothing of it, or none that run.

@@ -291,10 +291,24 @@ impl Which {
     }
 }
 
-/// Since when an app should be gone, or suspended, by a stop that has begun, and is not. `None`: it is as it should be.
+/// Since when an app should be gone, or suspended, and is not: by a stop that has begun, because its row asks for its end
+/// or is gone, or since something of it survived. `None`: nothing is there that should not be.
 pub fn due_since(memory: &Memory) -> Option<Timestamp> {
-    let stop = memory.stop.as_ref()?;
-    is_beyond(memory, stop.at_most).then_some(stop.due)
+    let by_time = memory
+        .stop
+        .as_ref()
+        .filter(|stop| is_beyond(memory, stop.at_most));
+    let by_time = by_time.map(|stop| stop.due);
+    let survived = memory.leftover.as_ref().map(|leftover| leftover.since);
+    let unwanted = is_beyond(memory, Desired::Destroyed).then(|| {
+        let gone = memory.row_gone.as_ref().filter(|gone| gone.confirmed);
+        let asked = memory.accepted.as_ref();
+        let asked = asked.filter(|accepted| accepted.desired == Desired::Destroyed);
+        gone.map(|gone| gone.since)
+            .or(asked.map(|accepted| accepted.request.at))
+    });
+    let due = [by_time, survived, unwanted.flatten()];
+    due.into_iter().flatten().min()
 }
 
 /// Whether something of an app is there that `at_most` does not allow.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::life::{Stretch, is_up};
-use super::{Builds, Day, Hours, Money, Subject};
+use super::{Builds, Day, Hours, Money, Subject, due_since};
 use crate::model::cost::Cost;
 use crate::model::history::Inputs;
 use crate::model::memory::Memory;
@@ -32,10 +32,11 @@ impl Running {
 /// Why an app runs now; `None`: it does not.
 pub fn standing(memory: &Memory, now: Timestamp) -> Option<Running> {
     let inputs = Inputs::of(memory);
-    if !is_up(memory.status.phase, inputs.stop_due.is_some()) {
+    let due = due_since(memory).is_some();
+    if !is_up(memory.status.phase, due) {
         return None;
     }
-    Some(if inputs.stop_due.is_some() {
+    Some(if due {
         Running::Overdue
     } else if exempt(&inputs).is_some_and(|(since, _)| since <= now) {
         Running::Exempt
@@ -80,7 +81,8 @@ pub fn builds<'m>(memories: impl Iterator<Item = &'m Memory>, costs: &Costs, now
 
 /// From when on an exemption keeps an app up, and until when: from the end of the day that it puts off.
 pub(super) fn exempt(inputs: &Inputs) -> Option<(Timestamp, Timestamp)> {
-    let (since, until) = (inputs.keep_since?, inputs.keep_until?);
+    let exemption = inputs.exemption.as_ref()?;
+    let (since, until) = (exemption.since?, exemption.until);
     (since < until).then_some((since, until))
 }
 
@@ -116,7 +118,7 @@ impl<'a> Meter<'a> {
         for stretch in life {
             let (from, to) = (stretch.from.max(self.day.from), stretch.to.min(self.until));
             let all = between(from, to);
-            if stretch.is_up() && stretch.inputs.stop_due.is_some() {
+            if stretch.is_up() && stretch.is_due() {
                 self.add(2, all, rate);
             } else if stretch.is_up() {
                 let exempt = exempt(&stretch.inputs).map_or(SignedDuration::ZERO, |(since, until)| {

@@ -211,7 +211,9 @@ fn differences(old: Option<&Life<'_>>, new: Option<&Life<'_>>, from: Timestamp) 
                 .copied()
                 .collect()
         };
-        pair(what, &of(old, ends(new)), &of(new, ends(old)), &mut found);
+        let whole = (of(old, None), of(new, None));
+        let cut = (of(old, ends(new)), of(new, ends(old)));
+        pair(what, (&cut.0, &cut.1), (&whole.0, &whole.1), &mut found);
     }
     let (before, after) = (warnings(old), warnings(new));
     if let Some((_, first)) = after.or(before)
@@ -238,7 +240,10 @@ fn warnings(life: &Life<'_>) -> Option<(SignedDuration, Timestamp)> {
 }
 
 /// Pairs what comes before with what comes after, each with the nearest, and tells what differs.
-fn pair(what: What, old: &[Change], new: &[Change], found: &mut Found) {
+///
+/// `old` and `new` are as far as lives can be compared, and `whole` are those lives: what only the one has there may come
+/// later in the other.
+fn pair(what: What, (old, new): (&[Change], &[Change]), whole: (&[Change], &[Change]), found: &mut Found) {
     let mut rest_old = old.iter().peekable();
     let mut rest_new = new.iter().peekable();
     let (mut gone, mut added): (Vec<Change>, Vec<Change>) = (Vec::new(), Vec::new());
@@ -268,6 +273,23 @@ fn pair(what: What, old: &[Change], new: &[Change], found: &mut Found) {
     }
     gone.extend(rest_old.copied());
     added.extend(rest_new.copied());
+    let last = |changes: &[Change]| {
+        changes
+            .iter()
+            .find(|change| change.act == Act::Destroy)
+            .map(|change| change.at)
+    };
+    if let (Some(before), Some(after)) = (last(whole.0), last(whole.1)) {
+        let is_last = |change: &Change, at| change.act == Act::Destroy && change.at == at;
+        if gone.iter().any(|change| is_last(change, before)) && after > before {
+            gone.retain(|change| !is_last(change, before));
+            later.note(after.duration_since(before), before);
+        }
+        if added.iter().any(|change| is_last(change, after)) && before > after {
+            added.retain(|change| !is_last(change, after));
+            earlier.note(before.duration_since(after), after);
+        }
+    }
     for (moves, earlier) in [(earlier, true), (later, false)] {
         if let Some((by, first)) = moves.0 {
             found.push((Difference::Moved { what, earlier, by }, first));

@@ -201,8 +201,13 @@ async fn what_is_due_and_still_there_is_left_whatever_day_it_was_due_and_says_wh
 async fn who_was_exempt_is_told_with_who_gave_it_and_why_and_its_hours_apart() {
     let until = "2026-11-20T20:00:00Z";
     let kept = Inputs {
-        keep_since: Some(time(EVENING)),
-        keep_until: Some(time(until)),
+        exemption: Some(Exemption {
+            since: Some(time(EVENING)),
+            until: time(until),
+            source: Source::Row,
+            by: Some("the portal".to_owned()),
+            reason: None,
+        }),
         ..asked()
     };
     let served = in_the_evening(|memory| {

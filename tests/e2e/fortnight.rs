@@ -135,6 +135,7 @@ impl Fortnight {
             ("schedule", "desk"),
             ("keepUntil", "2027-03-23T21:00:00Z"),
             ("keepReason", "a demo"),
+            ("requestedBy", "the desk"),
         ];
         self.ask("ben", &keep).await;
         let kept = |status: &lamplighter::model::status::Status| status.exemption.is_some();
@@ -214,6 +215,9 @@ impl Fortnight {
         self.until("2027-03-30T16:00:01Z", &[("ann", ASLEEP), ("ben", ASLEEP)])
             .await;
 
+        // Whoever woke was asked for before this daemon began, and answered.
+        assert_eq!(self.0.metric("lamplighter_time_to_ready_seconds_count").await, 0);
+
         // Nobody has asked for twelve nights.
         self.until(
             "2027-04-03T16:00:01Z",
@@ -282,6 +286,10 @@ impl Fortnight {
                 &json!("2027-03-23T18:00:00Z"),
                 &json!("2027-03-23T21:00:00Z")
             )
+        );
+        assert_eq!(
+            (&ben["by"], &ben["reason"]),
+            (&json!("the desk"), &json!("a demo"))
         );
         let exempt = tuesday["money"]["exempt"]["hours"].as_f64().unwrap();
         assert!((2.9..3.1).contains(&exempt), "three hours and not {exempt}");

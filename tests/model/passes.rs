@@ -374,6 +374,7 @@ fn reduce(memory: &mut Memory) {
     memory.status = Status::default();
     memory.decision = String::new();
     memory.life = None;
+    (memory.spent, memory.answered) = (None, None);
     memory.version = 1;
     memory.past = Some(Past::default());
     if let Some(failures) = &mut memory.failures {
