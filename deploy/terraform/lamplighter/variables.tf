@@ -124,16 +124,30 @@ variable "operator_principals" {
 }
 
 variable "kubernetes" {
-  description = "The service account on EKS that may take the daemon's role. Left out: none."
+  description = "The service account on EKS that may take the daemon's role. Left out: none. Its fields are in the README."
   type = object({
-    oidc_provider_arn = string
     namespace         = string
     service_account   = string
+    pod_identity      = optional(bool, false)
+    cluster_arn       = optional(string)
+    oidc_provider_arn = optional(string)
   })
   default = null
   validation {
-    condition     = var.kubernetes == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/[^*]+$", var.kubernetes.oidc_provider_arn))
-    error_message = "kubernetes.oidc_provider_arn is \"${try(var.kubernetes.oidc_provider_arn, "")}\"; give arn:aws:iam::ACCOUNT:oidc-provider/ISSUER."
+    condition     = var.kubernetes == null || try(var.kubernetes.pod_identity != (var.kubernetes.oidc_provider_arn != null), false)
+    error_message = "kubernetes has pod_identity = ${try(tostring(var.kubernetes.pod_identity), "null")} and oidc_provider_arn = ${coalesce(try(var.kubernetes.oidc_provider_arn, null), "null")}; give one of the two: pod_identity = true for EKS Pod Identity, or the provider's address for IAM roles for service accounts."
+  }
+  validation {
+    condition     = try(var.kubernetes.oidc_provider_arn, null) == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/[^*]+$", var.kubernetes.oidc_provider_arn))
+    error_message = "kubernetes.oidc_provider_arn is \"${coalesce(try(var.kubernetes.oidc_provider_arn, null), "null")}\"; give arn:aws:iam::ACCOUNT:oidc-provider/ISSUER."
+  }
+  validation {
+    condition     = try(var.kubernetes.cluster_arn, null) == null || can(regex("^arn:aws[a-z-]*:eks:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", var.kubernetes.cluster_arn))
+    error_message = "kubernetes.cluster_arn is \"${coalesce(try(var.kubernetes.cluster_arn, null), "null")}\"; give arn:aws:eks:REGION:ACCOUNT:cluster/NAME, without a *."
+  }
+  validation {
+    condition     = try(var.kubernetes.cluster_arn, null) == null || try(var.kubernetes.pod_identity, false)
+    error_message = "kubernetes.cluster_arn is \"${coalesce(try(var.kubernetes.cluster_arn, null), "null")}\", and pod_identity is not true; an OIDC provider is that of one cluster already, so leave cluster_arn out."
   }
   validation {
     condition     = var.kubernetes == null || alltrue([for name in try([var.kubernetes.namespace, var.kubernetes.service_account], []) : can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", name))])

@@ -80,6 +80,47 @@ run "role_for_one_service_account" {
   }
 }
 
+run "role_by_pod_identity_for_one_cluster" {
+  variables {
+    kubernetes = {
+      namespace       = "apps"
+      service_account = "lamplighter"
+      pod_identity    = true
+      cluster_arn     = "arn:aws:eks:eu-central-1:111122223333:cluster/tools"
+    }
+  }
+  assert {
+    condition = jsondecode(aws_iam_role.daemon[0].assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Principal = { Service = "pods.eks.amazonaws.com" }
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount"                         = "111122223333"
+          "aws:RequestTag/eks-cluster-arn"            = "arn:aws:eks:eu-central-1:111122223333:cluster/tools"
+          "aws:RequestTag/kubernetes-namespace"       = "apps"
+          "aws:RequestTag/kubernetes-service-account" = "lamplighter"
+        }
+      }
+    }]
+    error_message = "the trust is not for that service account of that cluster alone"
+  }
+}
+
+run "role_by_pod_identity_for_one_account" {
+  variables {
+    kubernetes = { namespace = "apps", service_account = "lamplighter", pod_identity = true }
+  }
+  assert {
+    condition = jsondecode(aws_iam_role.daemon[0].assume_role_policy).Statement[0].Condition.StringEquals == {
+      "aws:SourceAccount"                         = "111122223333"
+      "aws:RequestTag/kubernetes-namespace"       = "apps"
+      "aws:RequestTag/kubernetes-service-account" = "lamplighter"
+    }
+    error_message = "the trust is not for that service account alone"
+  }
+}
+
 run "events_with_both_dead_letter_ways" {
   variables { events = true }
   assert {
