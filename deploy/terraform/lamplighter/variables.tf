@@ -174,6 +174,7 @@ variable "service" {
     target_group_arn         = optional(string)
     api_security_group_ids   = optional(list(string), [])
     admin_security_group_ids = optional(list(string), [])
+    egress_ports             = optional(list(number), [])
   })
   default = null
   validation {
@@ -187,6 +188,18 @@ variable "service" {
   validation {
     condition     = var.service == null || try(length(regexall("(?m)^\\s*\\[apps\\.", var.service.config)) > 0, false)
     error_message = "service.config has no table [apps.…]; give the text of the configuration, for example file(\"lamplighter.toml\")."
+  }
+  validation {
+    # The daemon listens on loopback until it is told otherwise, and there neither load balancer nor group reaches it.
+    condition = (
+      try(var.service.target_group_arn, null) == null && try(length(var.service.api_security_group_ids), 0) == 0
+      || can(regex("(?m)^[^#\n]*\\bpublic_addr\\s*=\\s*[\"'](0\\.0\\.0\\.0|\\[::\\]):8080[\"']", var.service.config))
+    )
+    error_message = "service.config has ${try(regex("(?m)^[^#\n]*\\b(public_addr\\s*=[^\n#]*)", var.service.config)[0], "no public_addr, so that the API listens on loopback only")}, and service.target_group_arn or service.api_security_group_ids lets others connect to it; set public_addr = \"0.0.0.0:8080\" in [api], with a token, or leave those two out."
+  }
+  validation {
+    condition     = var.service == null || alltrue([for port in try(var.service.egress_ports, []) : try(port >= 1 && port <= 65535 && floor(port) == port, false)])
+    error_message = "service.egress_ports is [${join(", ", try(var.service.egress_ports, []))}]; each is a whole number from 1 to 65535."
   }
   validation {
     # AWS: a task definition takes 64 KiB in all.

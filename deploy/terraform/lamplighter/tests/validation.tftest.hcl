@@ -202,3 +202,51 @@ run "tenth_of_each" {
   }
   expect_failures = [var.service]
 }
+
+run "eleventh_of_each" {
+  command = plan
+  variables {
+    # An API for a group, on loopback.
+    service = {
+      cluster                = "apps"
+      vpc_id                 = "vpc-1"
+      subnet_ids             = ["subnet-1"]
+      image                  = "registry.example.com/lamplighter:0.1.0"
+      config                 = "[api]\n# public_addr = \"0.0.0.0:8080\"\n[apps.shop]"
+      api_security_group_ids = ["sg-1"]
+    }
+  }
+  expect_failures = [var.service]
+}
+
+run "twelfth_of_each" {
+  command = plan
+  variables {
+    # An API behind a load balancer, on a port where none looks for it.
+    service = {
+      cluster          = "apps"
+      vpc_id           = "vpc-1"
+      subnet_ids       = ["subnet-1"]
+      image            = "registry.example.com/lamplighter:0.1.0"
+      config           = "[api]\npublic_addr = \"0.0.0.0:80\"\n[apps.shop]"
+      target_group_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/api/0123456789abcdef"
+    }
+  }
+  expect_failures = [var.service]
+}
+
+run "thirteenth_of_each" {
+  command = plan
+  variables {
+    # No port.
+    service = {
+      cluster      = "apps"
+      vpc_id       = "vpc-1"
+      subnet_ids   = ["subnet-1"]
+      image        = "registry.example.com/lamplighter:0.1.0"
+      config       = "[apps.shop]"
+      egress_ports = [8443, 65536]
+    }
+  }
+  expect_failures = [var.service]
+}
