@@ -57,6 +57,11 @@ fn an_app_is_what_was_asked_for_and_refuses_bad_values() {
     passes_its_tests("child-app/app", 4);
 }
 
+#[test]
+fn the_complete_example_offers_the_api_if_asked_and_refuses_bad_names() {
+    passes_its_tests("examples/complete", 4);
+}
+
 /// Exceptions stand in the files, each with its reason; checkov counts them as skipped.
 #[test]
 fn checkov_finds_nothing() {
