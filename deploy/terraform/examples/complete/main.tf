@@ -79,7 +79,7 @@ module "lamplighter" {
     repository_arns = var.repository_arns
     # By way of the rule: AWS makes no service whose target group no listener uses.
     target_group_arn         = one(aws_lb_listener_rule.api[*].action[0].target_group_arn)
-    api_security_group_ids   = concat(var.portal_security_group_ids, [for host in [var.api_host] : var.load_balancer.security_group_id if host != null])
+    api_security_group_ids   = distinct(concat(var.portal_security_group_ids, [for host in [var.api_host] : var.load_balancer.security_group_id if host != null]))
     admin_security_group_ids = var.monitoring_security_group_ids
     secrets                  = var.secrets
     config = templatefile("${path.module}/lamplighter.toml.tftpl", {
