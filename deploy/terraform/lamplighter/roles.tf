@@ -44,7 +44,24 @@ locals {
           "${split(":oidc-provider/", kubernetes.oidc_provider_arn)[1]}:sub" = "system:serviceaccount:${kubernetes.namespace}:${kubernetes.service_account}"
         }
       }
-    } if kubernetes != null],
+    } if try(kubernetes.oidc_provider_arn, null) != null],
+    [for kubernetes in [var.kubernetes] : {
+      Effect    = "Allow"
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Principal = { Service = "pods.eks.amazonaws.com" }
+      # AWS: whoever may pass this role can associate it with any service account, unless the tags that EKS sets are asked
+      # for. An association that was made with them switched off does not get the role.
+      Condition = {
+        StringEquals = merge(
+          {
+            "aws:SourceAccount"                         = local.account
+            "aws:RequestTag/kubernetes-namespace"       = kubernetes.namespace
+            "aws:RequestTag/kubernetes-service-account" = kubernetes.service_account
+          },
+          kubernetes.cluster_arn == null ? {} : { "aws:RequestTag/eks-cluster-arn" = kubernetes.cluster_arn },
+        )
+      }
+    } if try(kubernetes.pod_identity, false)],
   )
 }
 

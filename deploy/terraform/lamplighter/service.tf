@@ -11,6 +11,7 @@ locals {
   public_port  = 8080
   api_groups   = flatten([for service in values(local.services) : service.api_security_group_ids])
   admin_groups = flatten([for service in values(local.services) : service.admin_security_group_ids])
+  egress_ports = toset(flatten([for service in values(local.services) : [for port in service.egress_ports : tostring(port) if port != 443]]))
   secret_arns  = flatten([for service in values(local.services) : values(service.secrets)])
   # AWS: what follows the name of a secret in `valueFrom` picks a key or version of it, and is no part of its address.
   manager_arns = distinct([for arn in local.secret_arns : join(":", slice(split(":", arn), 0, 7)) if strcontains(arn, ":secretsmanager:")])
@@ -90,6 +91,18 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
+  tags              = var.tags
+}
+
+# Apps or a webhook whose URL has another port.
+resource "aws_vpc_security_group_egress_rule" "more" {
+  for_each          = local.egress_ports
+  security_group_id = aws_security_group.daemon["daemon"].id
+  description       = "The health of apps, the webhook"
+  ip_protocol       = "tcp"
+  from_port         = tonumber(each.value)
+  to_port           = tonumber(each.value)
   cidr_ipv4         = "0.0.0.0/0"
   tags              = var.tags
 }

@@ -124,16 +124,30 @@ variable "operator_principals" {
 }
 
 variable "kubernetes" {
-  description = "The service account on EKS that may take the daemon's role. Left out: none."
+  description = "The service account on EKS that may take the daemon's role. Left out: none. Its fields are in the README."
   type = object({
-    oidc_provider_arn = string
     namespace         = string
     service_account   = string
+    pod_identity      = optional(bool, false)
+    cluster_arn       = optional(string)
+    oidc_provider_arn = optional(string)
   })
   default = null
   validation {
-    condition     = var.kubernetes == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/[^*]+$", var.kubernetes.oidc_provider_arn))
-    error_message = "kubernetes.oidc_provider_arn is \"${try(var.kubernetes.oidc_provider_arn, "")}\"; give arn:aws:iam::ACCOUNT:oidc-provider/ISSUER."
+    condition     = var.kubernetes == null || try(var.kubernetes.pod_identity != (var.kubernetes.oidc_provider_arn != null), false)
+    error_message = "kubernetes has pod_identity = ${try(tostring(var.kubernetes.pod_identity), "null")} and oidc_provider_arn = ${coalesce(try(var.kubernetes.oidc_provider_arn, null), "null")}; give one of the two: pod_identity = true for EKS Pod Identity, or the provider's address for IAM roles for service accounts."
+  }
+  validation {
+    condition     = try(var.kubernetes.oidc_provider_arn, null) == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/[^*]+$", var.kubernetes.oidc_provider_arn))
+    error_message = "kubernetes.oidc_provider_arn is \"${coalesce(try(var.kubernetes.oidc_provider_arn, null), "null")}\"; give arn:aws:iam::ACCOUNT:oidc-provider/ISSUER."
+  }
+  validation {
+    condition     = try(var.kubernetes.cluster_arn, null) == null || can(regex("^arn:aws[a-z-]*:eks:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", var.kubernetes.cluster_arn))
+    error_message = "kubernetes.cluster_arn is \"${coalesce(try(var.kubernetes.cluster_arn, null), "null")}\"; give arn:aws:eks:REGION:ACCOUNT:cluster/NAME, without a *."
+  }
+  validation {
+    condition     = try(var.kubernetes.cluster_arn, null) == null || try(var.kubernetes.pod_identity, false)
+    error_message = "kubernetes.cluster_arn is \"${coalesce(try(var.kubernetes.cluster_arn, null), "null")}\", and pod_identity is not true; an OIDC provider is that of one cluster already, so leave cluster_arn out."
   }
   validation {
     condition     = var.kubernetes == null || alltrue([for name in try([var.kubernetes.namespace, var.kubernetes.service_account], []) : can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", name))])
@@ -160,6 +174,7 @@ variable "service" {
     target_group_arn         = optional(string)
     api_security_group_ids   = optional(list(string), [])
     admin_security_group_ids = optional(list(string), [])
+    egress_ports             = optional(list(number), [])
   })
   default = null
   validation {
@@ -173,6 +188,18 @@ variable "service" {
   validation {
     condition     = var.service == null || try(length(regexall("(?m)^\\s*\\[apps\\.", var.service.config)) > 0, false)
     error_message = "service.config has no table [apps.…]; give the text of the configuration, for example file(\"lamplighter.toml\")."
+  }
+  validation {
+    # The daemon listens on loopback until it is told otherwise, and there neither load balancer nor group reaches it.
+    condition = (
+      try(var.service.target_group_arn, null) == null && try(length(var.service.api_security_group_ids), 0) == 0
+      || can(regex("(?m)^[^#\n]*\\bpublic_addr\\s*=\\s*[\"'](0\\.0\\.0\\.0|\\[::\\]):8080[\"']", var.service.config))
+    )
+    error_message = "service.config has ${try(regex("(?m)^[^#\n]*\\b(public_addr\\s*=[^\n#]*)", var.service.config)[0], "no public_addr, so that the API listens on loopback only")}, and service.target_group_arn or service.api_security_group_ids lets others connect to it; set public_addr = \"0.0.0.0:8080\" in [api], with a token, or leave those two out."
+  }
+  validation {
+    condition     = var.service == null || alltrue([for port in try(var.service.egress_ports, []) : try(port >= 1 && port <= 65535 && floor(port) == port, false)])
+    error_message = "service.egress_ports is [${join(", ", try(var.service.egress_ports, []))}]; each is a whole number from 1 to 65535."
   }
   validation {
     # AWS: a task definition takes 64 KiB in all.

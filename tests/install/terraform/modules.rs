@@ -44,7 +44,7 @@ fn passes_its_tests(module: &str, runs: usize) {
 
 #[test]
 fn lamplighter_makes_what_was_asked_for_and_refuses_bad_values() {
-    passes_its_tests("lamplighter", 15);
+    passes_its_tests("lamplighter", 21);
 }
 
 #[test]
@@ -55,6 +55,11 @@ fn child_app_makes_what_was_asked_for_and_refuses_bad_values() {
 #[test]
 fn an_app_is_what_was_asked_for_and_refuses_bad_values() {
     passes_its_tests("child-app/app", 4);
+}
+
+#[test]
+fn the_complete_example_offers_the_api_if_asked_and_refuses_bad_names() {
+    passes_its_tests("examples/complete", 4);
 }
 
 /// Exceptions stand in the files, each with its reason; checkov counts them as skipped.

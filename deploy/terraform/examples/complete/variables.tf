@@ -81,6 +81,21 @@ variable "monitoring_security_group_ids" {
   default     = []
 }
 
+variable "api_host" {
+  description = "The host name at which the load balancer offers the API and the console, not below the apps' domain. Your certificate and your DNS have to have it. Left out: none."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.api_host == null || can(regex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$", var.api_host))
+    error_message = "api_host is \"${coalesce(var.api_host, "null")}\"; give a lower-case DNS name without a *, such as lamplighter.example.com."
+  }
+  validation {
+    # An app may ask for any name there, and would then be sent the tokens of whoever means the API.
+    condition     = var.api_host == null || !endswith(".${coalesce(var.api_host, "null")}", ".${var.dns.domain}")
+    error_message = "api_host is \"${coalesce(var.api_host, "null")}\", and an app could have that name; give one that is not below ${var.dns.domain}."
+  }
+}
+
 variable "portal_principals" {
   description = "Who may take the portal's role."
   type        = list(string)

@@ -80,6 +80,47 @@ run "role_for_one_service_account" {
   }
 }
 
+run "role_by_pod_identity_for_one_cluster" {
+  variables {
+    kubernetes = {
+      namespace       = "apps"
+      service_account = "lamplighter"
+      pod_identity    = true
+      cluster_arn     = "arn:aws:eks:eu-central-1:111122223333:cluster/tools"
+    }
+  }
+  assert {
+    condition = jsondecode(aws_iam_role.daemon[0].assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Principal = { Service = "pods.eks.amazonaws.com" }
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount"                         = "111122223333"
+          "aws:RequestTag/eks-cluster-arn"            = "arn:aws:eks:eu-central-1:111122223333:cluster/tools"
+          "aws:RequestTag/kubernetes-namespace"       = "apps"
+          "aws:RequestTag/kubernetes-service-account" = "lamplighter"
+        }
+      }
+    }]
+    error_message = "the trust is not for that service account of that cluster alone"
+  }
+}
+
+run "role_by_pod_identity_for_one_account" {
+  variables {
+    kubernetes = { namespace = "apps", service_account = "lamplighter", pod_identity = true }
+  }
+  assert {
+    condition = jsondecode(aws_iam_role.daemon[0].assume_role_policy).Statement[0].Condition.StringEquals == {
+      "aws:SourceAccount"                         = "111122223333"
+      "aws:RequestTag/kubernetes-namespace"       = "apps"
+      "aws:RequestTag/kubernetes-service-account" = "lamplighter"
+    }
+    error_message = "the trust is not for that service account alone"
+  }
+}
+
 run "events_with_both_dead_letter_ways" {
   variables { events = true }
   assert {
@@ -124,5 +165,35 @@ run "daemon_on_fargate" {
       statement.Resource if statement.Sid == "Secrets"
     ]) == ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:webhook-AbCdEf"]
     error_message = "more or less than the one secret may be read"
+  }
+}
+
+run "daemon_that_others_reach" {
+  variables {
+    service = {
+      cluster                = "apps"
+      vpc_id                 = "vpc-1"
+      subnet_ids             = ["subnet-1"]
+      image                  = "registry.example.com/lamplighter:0.1.0"
+      config                 = "[api]\npublic_addr = \"0.0.0.0:8080\"\n[apps.shop]"
+      target_group_arn       = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/api/0123456789abcdef"
+      api_security_group_ids = ["sg-1"]
+      egress_ports           = [443, 8443, 8443]
+    }
+  }
+  assert {
+    condition     = [for rule in aws_vpc_security_group_ingress_rule.api : "${rule.referenced_security_group_id}:${rule.from_port}"] == ["sg-1:8080"]
+    error_message = "others than that group reach the API"
+  }
+  assert {
+    condition = (
+      [for rule in aws_vpc_security_group_egress_rule.more : "${rule.from_port}-${rule.to_port}"] == ["8443-8443"]
+      && length(aws_vpc_security_group_egress_rule.https) == 1
+    )
+    error_message = "the ports that apps answer on are not each opened once"
+  }
+  assert {
+    condition     = one(aws_ecs_service.daemon["daemon"].load_balancer).container_port == 8080
+    error_message = "the load balancer asks another port than the API's"
   }
 }

@@ -70,6 +70,8 @@ run "second_of_each" {
 run "third_of_each" {
   command = plan
   variables {
+    # Neither Pod Identity nor a provider.
+    kubernetes = { namespace = "apps", service_account = "lamplighter" }
     # Image without a version.
     service = {
       cluster    = "apps"
@@ -79,12 +81,14 @@ run "third_of_each" {
       config     = "[apps.shop]"
     }
   }
-  expect_failures = [var.service]
+  expect_failures = [var.kubernetes, var.service]
 }
 
 run "fourth_of_each" {
   command = plan
   variables {
+    # Both at once.
+    kubernetes = { pod_identity = true, oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/1", namespace = "apps", service_account = "lamplighter" }
     # Config that is none.
     service = {
       cluster    = "apps"
@@ -94,12 +98,14 @@ run "fourth_of_each" {
       config     = "lamplighter.toml"
     }
   }
-  expect_failures = [var.service]
+  expect_failures = [var.kubernetes, var.service]
 }
 
 run "fifth_of_each" {
   command = plan
   variables {
+    # Any cluster of an account, in a pattern.
+    kubernetes = { pod_identity = true, cluster_arn = "arn:aws:eks:eu-central-1:111122223333:cluster/*", namespace = "apps", service_account = "lamplighter" }
     # Config too long.
     service = {
       cluster    = "apps"
@@ -109,12 +115,14 @@ run "fifth_of_each" {
       config     = format("[apps.%050000d]", 0)
     }
   }
-  expect_failures = [var.service]
+  expect_failures = [var.kubernetes, var.service]
 }
 
 run "sixth_of_each" {
   command = plan
   variables {
+    # A cluster beside its provider.
+    kubernetes = { oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/1", cluster_arn = "arn:aws:eks:eu-central-1:111122223333:cluster/apps", namespace = "apps", service_account = "lamplighter" }
     # No replica.
     service = {
       cluster    = "apps"
@@ -125,12 +133,14 @@ run "sixth_of_each" {
       replicas   = 0
     }
   }
-  expect_failures = [var.service]
+  expect_failures = [var.kubernetes, var.service]
 }
 
 run "seventh_of_each" {
   command = plan
   variables {
+    # Any service account of Pod Identity.
+    kubernetes = { pod_identity = true, namespace = "*", service_account = "lamplighter" }
     # Architecture of others.
     service = {
       cluster      = "apps"
@@ -141,7 +151,7 @@ run "seventh_of_each" {
       architecture = "RISCV"
     }
   }
-  expect_failures = [var.service]
+  expect_failures = [var.kubernetes, var.service]
 }
 
 run "eighth_of_each" {
@@ -188,6 +198,54 @@ run "tenth_of_each" {
       image      = "registry.example.com/lamplighter:0.1.0"
       config     = "[apps.shop]"
       secrets    = { WEBHOOK_SECRET = "whsec_example" }
+    }
+  }
+  expect_failures = [var.service]
+}
+
+run "eleventh_of_each" {
+  command = plan
+  variables {
+    # An API for a group, on loopback.
+    service = {
+      cluster                = "apps"
+      vpc_id                 = "vpc-1"
+      subnet_ids             = ["subnet-1"]
+      image                  = "registry.example.com/lamplighter:0.1.0"
+      config                 = "[api]\n# public_addr = \"0.0.0.0:8080\"\n[apps.shop]"
+      api_security_group_ids = ["sg-1"]
+    }
+  }
+  expect_failures = [var.service]
+}
+
+run "twelfth_of_each" {
+  command = plan
+  variables {
+    # An API behind a load balancer, on a port where none looks for it.
+    service = {
+      cluster          = "apps"
+      vpc_id           = "vpc-1"
+      subnet_ids       = ["subnet-1"]
+      image            = "registry.example.com/lamplighter:0.1.0"
+      config           = "[api]\npublic_addr = \"0.0.0.0:80\"\n[apps.shop]"
+      target_group_arn = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/api/0123456789abcdef"
+    }
+  }
+  expect_failures = [var.service]
+}
+
+run "thirteenth_of_each" {
+  command = plan
+  variables {
+    # No port.
+    service = {
+      cluster      = "apps"
+      vpc_id       = "vpc-1"
+      subnet_ids   = ["subnet-1"]
+      image        = "registry.example.com/lamplighter:0.1.0"
+      config       = "[apps.shop]"
+      egress_ports = [8443, 65536]
     }
   }
   expect_failures = [var.service]
