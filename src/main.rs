@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use lamplighter::adopt::{Adopter, Only};
-use lamplighter::client::{self, Client};
+use lamplighter::client::{self, Client, ClientError};
 use lamplighter::clock::{Clock as _, SystemClock};
 use lamplighter::cloud::dynamodb::{Found, TableReport, create_tables};
 use lamplighter::config::{self, Config, LogFormat, Overrides};
@@ -222,6 +222,10 @@ fn misused(why: &str) -> ExitCode {
 async fn ask(asked: Client) -> ExitCode {
     match client::run(asked.command, &asked.options, &mut std::io::stdout().lock()).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough, as `head` does.
+        Err(ClientError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "lamplighter: {error}");
             ExitCode::from(error.exit_code())

@@ -71,7 +71,7 @@ pub enum ClientCommand {
     Holds,
     /// Show what AWS holds although nothing asks for it, and what survived its destroy
     Orphans,
-    /// Show which lines a daemon logs, or change that for a while
+    /// Show which lines the daemon that is asked logs, or change that for a while; each replica has its own
     Log(Log),
     /// Hold every action, for one app or for all; what is seen is still told
     Pause(Pause),
@@ -94,7 +94,7 @@ pub struct Report {
     pub day: String,
 }
 
-/// What to log. Without an argument, what is logged is shown.
+/// What to log. Without an argument, what is logged is shown. Each replica has its own log, and whichever is asked answers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Log {
     /// Directives such as info,lamplighter=debug

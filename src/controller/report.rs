@@ -199,13 +199,9 @@ fn log(report: &Report) {
         due = report.due.len(),
         gone = count(Outcome::Gone),
         suspended = count(Outcome::Suspended),
-        wanted_again = count(Outcome::WantedAgain),
         late = report.due.iter().filter(|due| due.late).count(),
         exempt = report.exempt.len(),
         left = report.left.len(),
-        left_per_hour = %report.money.left_per_hour,
-        saved = %report.money.saved.cost,
-        currency = report.money.currency,
         "the report of a day",
     );
     for left in report.left.iter().take(LINES_MAX) {

@@ -98,8 +98,15 @@ pub(super) struct Meter<'a> {
     day: &'a Day,
     /// What of the day is over.
     until: Timestamp,
-    sums: [(SignedDuration, Cost); 4],
+    wanted: Sum,
+    exempt: Sum,
+    overdue: Sum,
+    saved: Sum,
 }
+
+/// A time, and what it costs.
+#[derive(Default)]
+struct Sum(SignedDuration, Cost);
 
 impl<'a> Meter<'a> {
     pub(super) fn new(policy: &'a Policy, day: &'a Day, now: Timestamp) -> Self {
@@ -107,7 +114,10 @@ impl<'a> Meter<'a> {
             policy,
             day,
             until: day.to.min(now),
-            sums: [(SignedDuration::ZERO, Cost::ZERO); 4],
+            wanted: Sum::default(),
+            exempt: Sum::default(),
+            overdue: Sum::default(),
+            saved: Sum::default(),
         }
     }
 
@@ -119,42 +129,46 @@ impl<'a> Meter<'a> {
             let (from, to) = (stretch.from.max(self.day.from), stretch.to.min(self.until));
             let all = between(from, to);
             if stretch.is_up() && stretch.is_due() {
-                self.add(2, all, rate);
+                self.overdue.add(all, rate);
             } else if stretch.is_up() {
                 let exempt = exempt(&stretch.inputs).map_or(SignedDuration::ZERO, |(since, until)| {
                     between(since.max(from), until.min(to))
                 });
-                self.add(1, exempt, rate);
-                self.add(0, all - exempt, rate);
+                self.exempt.add(exempt, rate);
+                self.wanted.add(all - exempt, rate);
             } else if stretch.is_down()
                 && stretch.inputs.row_gone_since.is_none()
                 && let Some(until) = saved_until(&stretch.inputs, &self.policy.costs)
             {
-                self.add(3, between(from, to.min(until)), rate);
+                self.saved.add(between(from, to.min(until)), rate);
             }
         }
     }
 
-    fn add(&mut self, sum: usize, time: SignedDuration, rate: Cost) {
-        let (hours, cost) = &mut self.sums[sum];
-        *hours += time;
-        *cost += rate.over(time);
-    }
-
     /// What it came to.
     pub(super) fn read(&self, left_per_hour: Cost, builds: Builds) -> Money {
-        let [wanted, exempt, overdue, saved] = self.sums.map(|(time, cost)| Hours {
-            hours: (time.as_secs_f64() / 36.0).round() / 100.0,
-            cost,
-        });
         Money {
             currency: self.policy.costs.currency.clone(),
-            wanted,
-            exempt,
-            overdue,
-            saved,
+            wanted: self.wanted.read(),
+            exempt: self.exempt.read(),
+            overdue: self.overdue.read(),
+            saved: self.saved.read(),
             left_per_hour,
             builds,
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, time: SignedDuration, rate: Cost) {
+        self.0 += time;
+        self.1 += rate.over(time);
+    }
+
+    fn read(&self) -> Hours {
+        Hours {
+            hours: (self.0.as_secs_f64() / 36.0).round() / 100.0,
+            cost: self.1,
         }
     }
 }

@@ -88,6 +88,9 @@ async fn settled(apps: usize, app: &str) -> Lab {
     lab.config.intervals = SWEEPS_ONLY;
     lab.start().await;
     until_quiet(&lab).await;
+    // Once a day, and after a start, history is read for a report.
+    let reported = async || lab.metric("lamplighter_last_report_timestamp_seconds").await > 0;
+    lab.eventually("the day before is reported", reported).await;
     lab
 }
 
