@@ -159,6 +159,8 @@ fn far_from_quiet(drawn: Timestamp, quiet: Timestamp) -> Timestamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fact {
     pub(crate) at: Timestamp,
+    /// When the ledger was looked at before: it may have said so at any time since.
+    pub(crate) since: Timestamp,
     /// Until when it was given an exemption through the API.
     pub(crate) given: Option<Timestamp>,
     /// Until when its row may keep it.
@@ -171,9 +173,9 @@ impl Fact {
     }
 }
 
-/// What all ledgers came to say, by app.
+/// What all ledgers came to say, by app, and when they were last looked at.
 #[derive(Debug, Default)]
-pub(crate) struct Keeps(BTreeMap<String, (User, Vec<Fact>)>);
+pub(crate) struct Keeps(BTreeMap<String, (User, Vec<Fact>)>, Option<Timestamp>);
 
 /// All that exempts an app, beside its row.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +191,7 @@ pub(crate) struct Exempt<'a> {
 impl Keeps {
     /// Takes note of the ledgers as they are now.
     pub(crate) fn look(&mut self, ledgers: &BTreeMap<User, Ledger>, now: Timestamp) {
+        let since = self.1.replace(now).unwrap_or(now);
         for (user, ledger) in ledgers {
             for (app, exempt) in &ledger.apps {
                 let (_, facts) = self
@@ -197,6 +200,7 @@ impl Keeps {
                     .or_insert_with(|| (user.clone(), Vec::new()));
                 let fact = Fact {
                     at: now,
+                    since,
                     given: exempt.given.as_ref().map(|given| given.until),
                     row: exempt.row,
                 };
@@ -208,6 +212,7 @@ impl Keeps {
             if told.is_none_or(|apps| !apps.keys().any(|known| known.as_str() == app)) {
                 let nothing = Fact {
                     at: now,
+                    since,
                     given: None,
                     row: None,
                 };

@@ -59,6 +59,7 @@ fn finder(bug: Bug) -> Finder {
         | Bug::GivenWithoutEnd
         | Bug::WarnedTwice
         | Bug::MovedStopTold
+        | Bug::DestroyNotRetried
         | Bug::WarnedEarly => Finder::Seed(1),
         Bug::SettledWhileRunning
         | Bug::ClaimsKept
@@ -67,25 +68,25 @@ fn finder(bug: Bug) -> Finder {
         | Bug::ReadyWithoutAnswer
         | Bug::LapsedExemptionHolds
         | Bug::WarnedOnceForAll => Finder::Seed(2),
-        Bug::GateLeftOpen | Bug::VersionIgnored | Bug::KeepIgnored | Bug::ExpiryIgnored => Finder::Seed(3),
+        Bug::KeepIgnored | Bug::ExpiryIgnored => Finder::Seed(3),
         Bug::LeaseForEver => Finder::Seed(4),
         Bug::CurfewForgotten | Bug::OwnerIgnored => Finder::Seed(5),
         Bug::NightsNotCounted => Finder::Seed(6),
         Bug::BoundaryIsBefore => Finder::Seed(7),
-        Bug::GateIgnored | Bug::PoisonEndsSweep | Bug::WeekNotCounted => Finder::Seed(8),
+        Bug::GateLeftOpen | Bug::GateIgnored | Bug::PoisonEndsSweep | Bug::WeekNotCounted => Finder::Seed(8),
         Bug::DestroyNotVerified | Bug::SurvivorIgnored => Finder::Seed(9),
         Bug::UnreadIsAbsent => Finder::Seed(11),
         Bug::StatusBelieved => Finder::Seed(13),
         Bug::ExemptionBeatsExpiry => Finder::Seed(15),
-        Bug::UnknownBuildIsOver | Bug::DestroyNotRetried | Bug::DaysOffIgnored | Bug::ClosingIgnored => {
-            Finder::Seed(18)
-        }
+        Bug::DaysOffIgnored | Bug::ClosingIgnored => Finder::Seed(18),
         Bug::WakeIgnored => Finder::Seed(20),
         Bug::HalfDeploymentForgotten => Finder::Seed(23),
-        Bug::RouteLossIgnored => Finder::Seed(25),
+        Bug::UnknownBuildIsOver => Finder::Seed(29),
         Bug::PauseIgnored => Finder::Seed(50),
-        Bug::CapacityIsFailure => Finder::Seed(81),
-        Bug::TokenExpiryIgnored
+        Bug::VersionIgnored => Finder::Seed(56),
+        Bug::RouteLossIgnored => Finder::Seed(60),
+        Bug::CapacityIsFailure
+        | Bug::TokenExpiryIgnored
         | Bug::DrainingIgnored
         | Bug::AbsenceBelievedAtOnce
         | Bug::BackoffForgotten

@@ -128,8 +128,17 @@ impl Scene<'_> {
             let mut known = BTreeSet::new();
             let mut is_true = false;
             for error in self.scenario.clock_errors(wish::SLACK) {
-                let stop = |lag| wish::next_stop(writes, exempt, told.at - error, lag, error);
+                let now = told.at - error;
+                let stop = |lag| wish::next_stop(writes, exempt, now, lag, error);
                 let stops: Vec<Option<Timestamp>> = lags.iter().map(|lag| stop(*lag)).collect();
+                // What a ledger had come to say since it was last looked at, whoever told may have known.
+                let news = exempt
+                    .facts
+                    .iter()
+                    .filter(|fact| fact.since <= now && now < fact.at);
+                is_true |= news
+                    .filter_map(|fact| wish::next_stop(writes, exempt, fact.at, lags[0], error))
+                    .any(|stop| utc(stop) == utc(told.deadline));
                 is_true |= stops
                     .iter()
                     .flatten()
