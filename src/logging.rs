@@ -107,7 +107,7 @@ impl Levels {
         self.state().instead.clone()
     }
 
-    /// Logs by other directives, which [`check`] has found good, until [`Levels::expire`] finds that their time is over.
+    /// Logs by other directives, which [`check`] has found good, until [`Levels::end`] is told that their time is over.
     pub fn set(&self, instead: Instead) {
         let mut state = self.state();
         state.put(&instead.filter);
@@ -122,13 +122,16 @@ impl Levels {
         }
     }
 
-    /// Does so if the time of what holds instead is over at `now`, and says whether it was.
-    pub fn expire(&self, now: Timestamp) -> bool {
-        let over = self.instead().is_some_and(|instead| instead.until <= now);
-        if over {
-            self.reset();
+    /// Does so if it is still this that holds instead, and says whether it was. Whoever waited for its end says so: the
+    /// clock on the wall may have gone back meanwhile.
+    pub fn end(&self, instead: &Instead) -> bool {
+        let mut state = self.state();
+        let holds = state.instead.as_ref() == Some(instead);
+        if holds {
+            state.instead = None;
+            state.put(&self.configured);
         }
-        over
+        holds
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -204,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_holds_instead_ends_by_itself_and_not_before() {
+    fn what_holds_instead_ends_with_its_own_time_and_no_other() {
         let put = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&put);
         let levels = Levels::new(
@@ -218,11 +221,15 @@ mod tests {
             filter: "lamplighter=trace".to_owned(),
             until,
         };
+        let later = Instead {
+            until: until + jiff::SignedDuration::from_secs(1),
+            ..instead.clone()
+        };
         levels.set(instead.clone());
-        assert!(!levels.expire(until - jiff::SignedDuration::from_secs(1)));
-        assert_eq!(levels.instead(), Some(instead));
-        assert!(levels.expire(until));
-        assert!(!levels.expire(until), "once");
+        assert!(!levels.end(&later), "that is another one");
+        assert_eq!(levels.instead(), Some(instead.clone()));
+        assert!(levels.end(&instead));
+        assert!(!levels.end(&instead), "once");
         levels.reset();
         let put = put.lock().unwrap();
         assert_eq!(put.len(), 2, "{put:?}");

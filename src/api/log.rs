@@ -1,5 +1,7 @@
 //! Which lines this process logs, changed for a while. Each replica has its own.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -51,13 +53,13 @@ pub(super) async fn change(
     };
     let until = later(state.handle.now(), length);
     tracing::info!(filter, %until, by = caller.0, "an operator changed what is logged");
-    state.levels.set(Instead { filter, until });
-    let levels = std::sync::Arc::clone(&state.levels);
-    let handle = std::sync::Arc::clone(&state.handle);
+    let instead = Instead { filter, until };
+    state.levels.set(instead.clone());
+    let levels = Arc::clone(&state.levels);
     tokio::spawn(async move {
         tokio::time::sleep(length.unsigned_abs()).await;
         // A later change has a time of its own, and a task that waits for it.
-        if levels.expire(handle.now()) {
+        if levels.end(&instead) {
             tracing::info!("what is logged is again what the configuration says");
         }
     });

@@ -97,7 +97,7 @@ fn joined<T>(read: std::result::Result<Result<T>, tokio::task::JoinError>) -> Re
 
 impl Controller {
     /// Reports each day once its time has come, until it is aborted. Of several replicas the one that holds the first
-    /// shard does. What came due while nobody could is made up for; after a start, the last day is told once more.
+    /// shard does. Of days that came due while nobody could, the last one is made up for; after a start it is told once more.
     pub(super) async fn report_days(self: Arc<Self>) {
         let mut reported = Timestamp::MIN;
         loop {
