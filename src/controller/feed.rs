@@ -2,7 +2,6 @@
 //! away for a moment goes on where they left; who was away for longer is told so. Nothing rests on it.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -84,12 +83,8 @@ pub enum Heard {
 impl Feed {
     /// A feed without news. `seed` is the process's own.
     pub fn new(seed: &[u8]) -> Arc<Self> {
-        let mut life = String::new();
-        for byte in Sha256::digest(seed).iter().take(8) {
-            let _ = write!(life, "{byte:02x}");
-        }
         Arc::new(Self {
-            life,
+            life: hex::encode(&Sha256::digest(seed)[..8]),
             ring: Mutex::default(),
             moved: watch::Sender::new(()),
             watchers: AtomicUsize::new(0),

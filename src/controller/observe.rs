@@ -204,8 +204,7 @@ impl Controller {
             state.fleet.orphan_policy = self.policy.orphans;
             state.reapable = orphans::reapable(self.policy.orphans, rows, &sweep.state, self.clock.now());
             for id in &ids {
-                let row = rows.get(id).cloned();
-                lost |= state.note_read(began, id, row, sweep.state.memories.get(id).cloned());
+                lost |= state.note_read(began, id, rows.get(id), sweep.state.memories.get(id));
             }
             state.feed.get_or_insert_with(|| Arc::clone(&self.feed));
             // Who stands by lists nothing and acts on nothing: its judgement is shown, and may be approved.
@@ -331,7 +330,7 @@ impl Controller {
             } else {
                 let mut state = self.state();
                 let memory = state.fleet.apps.get(&id).and_then(|app| app.memory.clone());
-                state.note(&id, rows.get(&id).cloned(), memory);
+                state.note(&id, rows.get(&id), memory.as_ref());
             }
         }
     }

@@ -269,8 +269,7 @@ impl Controller {
     fn note(&self, id: &AppId, view: &AppView, memory: Option<&Memory>) {
         // Before admission is told: see where a sweep is taken in.
         if !view.row.is_unknown() {
-            self.state()
-                .note(id, view.row.present().cloned(), memory.cloned());
+            self.state().note(id, view.row.present(), memory);
         }
         let (freed, next) = {
             let mut admission = self.admission();

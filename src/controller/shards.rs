@@ -38,9 +38,8 @@ struct Told {
 
 impl Keeper {
     pub(super) fn new(settings: LeaseSettings, entropy: Entropy) -> Self {
-        let name: String = entropy.0.iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
-            leases: Mutex::new(Leases::new(name, settings)),
+            leases: Mutex::new(Leases::new(hex::encode(entropy.0), settings)),
             settings,
             told: Mutex::default(),
             gained: Notify::new(),

@@ -91,7 +91,7 @@ impl Known {
 
 impl State {
     /// Takes note of what a pass saw and wrote.
-    pub(super) fn note(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
+    pub(super) fn note(&mut self, id: &AppId, row: Option<&Row>, memory: Option<&Memory>) {
         self.noted.insert(id.clone(), Instant::now());
         self.take_in(id, row, memory);
     }
@@ -109,13 +109,13 @@ impl State {
         &mut self,
         began: Instant,
         id: &AppId,
-        row: Option<Row>,
-        memory: Option<Memory>,
+        row: Option<&Row>,
+        memory: Option<&Memory>,
     ) -> bool {
         if self.noted.get(id).is_some_and(|at| *at >= began) {
             return false;
         }
-        let news = self.known(id).is_ahead_of(memory.as_ref()) && self.state_table_went_back(id);
+        let news = self.known(id).is_ahead_of(memory) && self.state_table_went_back(id);
         self.take_in(id, row, memory);
         news
     }
@@ -163,33 +163,38 @@ impl State {
         self.noted.retain(|_, at| *at >= began);
     }
 
-    /// A memory older than the one known is not news.
-    fn take_in(&mut self, id: &AppId, row: Option<Row>, memory: Option<Memory>) {
-        if memory.as_ref().is_some_and(Memory::holds_slot) {
+    /// A memory older than the one known is not news, and what is known already is not copied anew: a sweep takes in
+    /// every app, of which few have changed.
+    fn take_in(&mut self, id: &AppId, row: Option<&Row>, memory: Option<&Memory>) {
+        if memory.is_some_and(Memory::holds_slot) {
             self.strays.remembered(id);
             self.fleet.strays.retain(|stray| stray.id != *id);
         }
-        let known = self.fleet.apps.get(id).and_then(|app| app.memory.as_ref());
-        let memory = match (memory, known) {
-            (Some(new), Some(old)) if new.version < old.version => Some(old.clone()),
-            (new, _) => new,
+        let known = self.fleet.apps.get(id);
+        let known_memory = known.and_then(|app| app.memory.as_ref());
+        let memory = match (memory, known_memory) {
+            (Some(new), Some(old)) if new.version < old.version => known_memory,
+            _ => memory,
         };
         if row.is_none() && memory.is_none() {
             self.vouched.remove(id);
             if self.fleet.apps.remove(id).is_some() {
                 self.tell(News::Gone(id.clone()));
             }
-        } else {
-            let now = AppSummary {
-                id: id.clone(),
-                row,
-                memory,
-            };
-            for news in news(self.fleet.apps.get(id), &now) {
-                self.tell(news);
-            }
-            self.fleet.apps.insert(id.clone(), now);
+            return;
         }
+        if known.is_some_and(|app| app.row.as_ref() == row && app.memory.as_ref() == memory) {
+            return;
+        }
+        let now = AppSummary {
+            id: id.clone(),
+            row: row.cloned(),
+            memory: memory.cloned(),
+        };
+        for news in news(known, &now) {
+            self.tell(news);
+        }
+        self.fleet.apps.insert(id.clone(), now);
     }
 
     fn tell(&self, news: News) {
@@ -256,7 +261,7 @@ mod tests {
         };
         let began = Instant::now();
         tokio::time::advance(Duration::from_millis(1)).await;
-        state.note(&id, None, memory(1));
+        state.note(&id, None, memory(1).as_ref());
         state.note_read(began, &id, None, None);
         assert_eq!(state.fleet.apps[&id].memory, memory(1));
         tokio::time::advance(Duration::from_millis(1)).await;

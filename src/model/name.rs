@@ -202,8 +202,7 @@ impl ResourceName {
 
     /// The resource name of a host: its slug cut to fit, then eight hex digits of its SHA-256.
     pub fn for_host(host: &HostName) -> Self {
-        let digest = Sha256::digest(host.as_str().as_bytes());
-        let tail: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let tail = hex::encode(&Sha256::digest(host.as_str().as_bytes())[..4]);
         let head: String = slug(host.as_str())
             .chars()
             .take(Self::CHARS_MAX - tail.len() - 1)

@@ -306,11 +306,7 @@ impl Row {
 /// ordered maps only.
 pub(crate) fn digest(value: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(value).expect("plain data with string keys always serializes");
-    Sha256::digest(bytes)
-        .iter()
-        .take(8)
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    hex::encode(&Sha256::digest(bytes)[..8])
 }
 
 /// Text from outside, made safe to show: control characters and quotes escaped, cut after 60 characters.

@@ -405,8 +405,9 @@ cost_per_hour = "0.10"
 
 pub(crate) fn tokens() -> Access {
     let token = |role, text: &str| {
-        let hash: String = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
-        Token::from_sha256(role, &hash).unwrap().named(text)
+        Token::from_sha256(role, &hex::encode(Sha256::digest(text)))
+            .unwrap()
+            .named(text)
     };
     Access::Tokens(vec![token(Role::Viewer, VIEWER), token(Role::Operator, OPERATOR)])
 }

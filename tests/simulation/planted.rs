@@ -5,7 +5,7 @@
 //! faults, and the planner's own tests, and prints the table that `docs/testing.md` has (about half an hour);
 //! `PLANTED=GateIgnored,TokenReused` does that for some.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,11 +146,19 @@ fn every_planted_bug_is_found_by_a_seed_or_elsewhere() {
         .filter_map(|bug| Some((*bug, finder(*bug).seed()?)))
         .collect();
     let told = Mutex::new(Vec::new());
+    // What seeds say of the daemon as it is: several bugs are found by the same.
+    let sound = Mutex::new(BTreeMap::new());
+    let of_none = |seed| {
+        let known = sound.lock().unwrap().get(&seed).cloned();
+        let wrong = known.unwrap_or_else(|| ask(seed, None));
+        sound.lock().unwrap().insert(seed, wrong.clone());
+        wrong
+    };
     cores::on_every_core(known.len(), |n| {
         let (bug, seed) = known[n];
         let found = iter::once(seed).chain(1..=SEEDS).find_map(|seed| {
             let wrong = ask(seed, Some(bug))?;
-            Some((seed, wrong, ask(seed, None)))
+            Some((seed, wrong, of_none(seed)))
         });
         told.lock().unwrap().push((n, found));
     });

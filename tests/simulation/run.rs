@@ -443,12 +443,7 @@ impl Story {
             hash.update(line.as_bytes());
             hash.update(b"\n");
         }
-        let hash: String = hash
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = hex::encode(&hash.finalize()[..8]);
         let hours = self.clock.now().duration_since(self.scenario.begin).as_secs_f64() / 3600.0;
         self.tally.virtual_hours = hours;
         Outcome {

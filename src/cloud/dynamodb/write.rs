@@ -227,6 +227,5 @@ fn token(write: &Write) -> String {
         &write.expire_gate,
     );
     let bytes = serde_json::to_vec(&content).expect("plain data with string keys always serializes");
-    let digest = Sha256::digest(bytes);
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(bytes)[..16])
 }
