@@ -160,6 +160,13 @@ run "daemon_on_fargate" {
     error_message = "a container may write to its root or has capabilities"
   }
   assert {
+    condition = [
+      for container in jsondecode(aws_ecs_task_definition.daemon["daemon"].container_definitions) :
+      container.healthCheck if can(container.healthCheck)
+    ] == [{ command = ["CMD", "/lamplighter", "healthy"], interval = 30, timeout = 5, retries = 3, startPeriod = 15 }]
+    error_message = "ECS does not ask the daemon how it is, or asks the container that ends"
+  }
+  assert {
     condition = one([
       for statement in jsondecode(aws_iam_role_policy.execution["daemon"].policy).Statement :
       statement.Resource if statement.Sid == "Secrets"
