@@ -12,6 +12,7 @@ mod support;
 
 mod alerts;
 mod chart;
+mod container;
 mod dashboards;
 mod image;
 mod metrics;
