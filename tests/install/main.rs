@@ -15,6 +15,7 @@ mod chart;
 mod container;
 mod dashboards;
 mod image;
+mod manual;
 mod metrics;
 mod observed;
 mod runbooks;

@@ -105,7 +105,7 @@ fn every_alert_has_a_runbook_that_says_what_a_person_wants_to_know() {
 }
 
 /// What of a runbook is to be typed: lines of code that begin with `lamplighter`, and such code in a sentence.
-fn commands(text: &str) -> Vec<String> {
+pub(crate) fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut in_code = false;
     let mut prose = String::new();
@@ -129,7 +129,7 @@ fn commands(text: &str) -> Vec<String> {
 }
 
 /// What the daemon's own parser says of a command; asked for help, it carries nothing out.
-fn parses(command: &str) -> (bool, String) {
+pub(crate) fn parses(command: &str) -> (bool, String) {
     let script = "lamplighter() { \"$BINARY\" \"$@\" --help; }\n".to_owned() + command;
     let mut shell = Command::new("/bin/sh");
     shell.args(["-euc", &script]);

@@ -1,7 +1,7 @@
 """Installs a chart with Helm's own library, once for each file of values, against a Kubernetes API that keeps nothing
 but what it is sent; prints one JSON object, by the names of the files: what was asked of Kubernetes, or Helm's error.
 
-    render.py LIBRARY CHART KUBERNETES_VERSION VALUES...
+    render.py LIBRARY CHART KUBERNETES_VERSION RELEASE NAMESPACE VALUES...
 
 There is no `helm template` in that library, so a release is really installed, tested and given up. Knows nothing of
 what the chart holds.
@@ -17,7 +17,7 @@ import threading
 
 import yaml
 
-library, chart, version, *files = sys.argv[1:]
+library, chart, version, name, namespace, *files = sys.argv[1:]
 # Releases are kept in memory. The library sees the variables that its process began with.
 if os.environ.get("HELM_DRIVER") != "memory":
     os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "HELM_DRIVER": "memory"})
@@ -110,9 +110,9 @@ KUBECONFIG = yaml.safe_dump({
 async def render(values):
     """What a release with these values consists of."""
     Api.made.clear()
-    config = helm_sdkpy.Configuration(namespace="apps", kubeconfig=KUBECONFIG)
+    config = helm_sdkpy.Configuration(namespace=namespace, kubeconfig=KUBECONFIG)
     try:
-        release = await helm_sdkpy.Install(config).run("lamp", chart, values=values, wait=False, timeout=10)
+        release = await helm_sdkpy.Install(config).run(name, chart, values=values, wait=False, timeout=10)
     except helm_sdkpy.HelmError as error:
         return {"error": str(error)}
     return {"release": release, "made": list(Api.made.values())}
