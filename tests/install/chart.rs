@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use crate::support::{Scratch, lamplighter, repository, tool};
 
+#[path = "chart/hook.rs"]
+mod hook;
 #[path = "chart/parts.rs"]
 mod parts;
 #[path = "chart/policy.rs"]
@@ -41,6 +43,18 @@ pub(crate) fn values(name: &str) -> PathBuf {
     folder().join("values").join(format!("{name}.yaml"))
 }
 
+/// Where Helm's library is.
+fn library() -> PathBuf {
+    let venv = tool("python").parent().and_then(Path::parent).map(Path::to_owned);
+    let library = venv.expect("a virtual environment has a folder bin").join("helm");
+    assert!(
+        library.exists(),
+        "{} is missing; `make venv` sets it up",
+        library.display()
+    );
+    library
+}
+
 /// What Helm makes of a chart with each of these files of values, by their names.
 fn render_with(
     chart: &Path,
@@ -57,20 +71,10 @@ pub(crate) fn render_as(
     kubernetes: &str,
     files: &[PathBuf],
 ) -> BTreeMap<String, Result<Release, String>> {
-    let library = tool("python")
-        .parent()
-        .and_then(Path::parent)
-        .map(|venv| venv.join("helm"));
-    let library = library.expect("a virtual environment has a folder bin");
-    assert!(
-        library.exists(),
-        "{} is missing; `make venv` sets it up",
-        library.display()
-    );
     let mut command = Command::new(tool("python"));
     command
         .arg(folder().join("render.py"))
-        .arg(library)
+        .arg(library())
         .arg(chart)
         .args([kubernetes, name, namespace])
         .args(files);

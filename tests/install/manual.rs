@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -106,7 +107,8 @@ pub(crate) struct Shell {
 impl Shell {
     /// With the daemon's own binary and the AWS CLI, which asks `endpoint`.
     pub(crate) fn new(scratch: &Scratch, folder: PathBuf, endpoint: &str, region: &str) -> Self {
-        let bin = scratch.file("bin");
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let bin = scratch.file(&format!("bin-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir_all(&bin).expect("a folder is made");
         symlink(env!("CARGO_BIN_EXE_lamplighter"), bin.join("lamplighter")).expect("a link is made");
         symlink(tool("aws"), bin.join("aws")).expect("a link is made");
