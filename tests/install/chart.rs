@@ -143,6 +143,11 @@ impl Release {
             .unwrap_or_default()
     }
 
+    /// What Helm says of it.
+    pub(crate) fn notes(&self) -> &str {
+        self.text("/info/notes")
+    }
+
     /// The Pod that `helm test` makes.
     pub(crate) fn test(&self) -> Value {
         parts::serde_yaml_of(&self.manifests()[1])
@@ -180,7 +185,7 @@ fn golden(release: &Release) -> String {
             let _ = writeln!(kept, "{}", line.trim_end());
         }
     }
-    let _ = write!(kept, "\n=== NOTES\n{}", release.text("/info/notes"));
+    let _ = write!(kept, "\n=== NOTES\n{}", release.notes());
     kept
 }
 

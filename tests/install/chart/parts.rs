@@ -198,6 +198,33 @@ fn copy(from: &Path, to: &Path, folders: bool) {
 }
 
 #[test]
+fn helm_warns_of_links_to_runbooks_that_lead_nowhere() {
+    let scratch = Scratch::new("links");
+    let small = fs::read_to_string(values("small")).expect("a file is read");
+    let wiki = "runbooksUrl: https://wiki.example.org/lamplighter\n";
+    for (more, warned) in [
+        ("", false),
+        ("prometheusRule: {enabled: true}\n", true),
+        ("dashboards: {enabled: true}\n", true),
+        (&format!("dashboards: {{enabled: true}}\n{wiki}"), false),
+        (&format!("prometheusRule: {{enabled: true}}\n{wiki}"), false),
+    ] {
+        let given = scratch.write("given.yaml", &format!("{small}{more}"));
+        let rendered = render_with(&chart(), ANY, &[given]);
+        let release = rendered["given"].as_ref().expect("it renders");
+        let told = release
+            .notes()
+            .contains("WARNING: alerts and dashboards link to https://example.com");
+        assert_eq!(told, warned, "{more}: {}", release.notes());
+        let leads_nowhere = release
+            .objects()
+            .iter()
+            .any(|made| made.to_string().contains("example.com/lamplighter/runbooks"));
+        assert_eq!(leads_nowhere, warned, "{more}");
+    }
+}
+
+#[test]
 fn the_chart_links_to_the_projects_own_alerts_and_dashboards() {
     for (link, folder) in [("alerts", "deploy/alerts"), ("dashboards", "dashboards")] {
         let link = chart().join("files").join(link);

@@ -103,6 +103,16 @@ fn values_and_configuration_are_taken_as_they_are_written() {
     for kind in ["ServiceMonitor", "PrometheusRule"] {
         assert_eq!(installed.release.of(kind).len(), 1, "{kind}");
     }
+    let links = "https://wiki.example.org/lamplighter/destroys-failing.md";
+    assert!(
+        lines.contains(links) && !lines.contains("example.com/lamplighter/runbooks"),
+        "links lead to {links}"
+    );
+    assert!(
+        !installed.release.notes().contains("WARNING"),
+        "{}",
+        installed.release.notes()
+    );
     let mounted = installed.release.object("ConfigMap", "lamplighter");
     assert_eq!(
         mounted["data"]["lamplighter.toml"].as_str(),
