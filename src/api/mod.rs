@@ -121,18 +121,22 @@ pub fn routes() -> impl Iterator<Item = (Method, &'static str)> {
 
 /// What answers at the public port.
 pub fn public(state: ApiState) -> Router {
-    let all = ROUTES
-        .into_iter()
-        .fold(Router::new(), |router, (method, path, answers)| {
-            let method = MethodFilter::try_from(method).expect("a route has a method that routers know");
-            router.route(path, answers(method))
-        });
+    let answered = |router: Router<ApiState>, (method, path, answers): (Method, &'static str, Answers)| {
+        router.route(path, answers(filter(method)))
+    };
     finish(
-        all.fallback(unknown_route)
+        ROUTES
+            .into_iter()
+            .fold(Router::new(), answered)
+            .fallback(unknown_route)
             .method_not_allowed_fallback(unknown_method)
             .layer(middleware::from_fn_with_state(state.clone(), access::check)),
         state,
     )
+}
+
+fn filter(method: Method) -> MethodFilter {
+    MethodFilter::try_from(method).expect("a route has a method that routers know")
 }
 
 /// What answers at the admin port.

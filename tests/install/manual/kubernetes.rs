@@ -103,10 +103,10 @@ fn values_and_configuration_are_taken_as_they_are_written() {
     for kind in ["ServiceMonitor", "PrometheusRule"] {
         assert_eq!(installed.release.of(kind).len(), 1, "{kind}");
     }
-    let links = "https://wiki.example.org/lamplighter/destroys-failing.md";
+    let runbook = "https://wiki.example.org/lamplighter/destroys-failing.md";
     assert!(
-        lines.contains(links) && !lines.contains("example.com/lamplighter/runbooks"),
-        "links lead to {links}"
+        lines.contains(runbook) && !lines.contains("example.com/lamplighter/runbooks"),
+        "links lead to {runbook}"
     );
     assert!(
         !installed.release.notes().contains("WARNING"),
@@ -199,7 +199,9 @@ fn commands_name_what_is_there_and_ports_that_are_listened_on() {
     assert!(shell.run(&text).contains("\"ready\":true"));
     let calls = shell.calls();
     assert_eq!(calls.len(), 2, "{calls:?}");
-    calls.iter().for_each(|call| installed.names(call));
+    for call in &calls {
+        installed.names(call);
+    }
     assert_eq!(calls[1][calls[1].len() - 2..], installed.ports());
 }
 
