@@ -1,14 +1,21 @@
-"""Asks an image of the daemon what it promises: its size, how soon it listens, that it runs without any right, finds names
-and certificates, and ends when it is asked to. Started by image.sh; ends with 1 at the first promise that is not kept.
+"""Makes an image by the last stage of deploy/Dockerfile, and asks of it what is promised: that it runs without any right,
+says how it is, finds names and certificates, and ends when it is asked to; of the binary that is released also its size,
+what is in it, and how soon it listens. Ends with 1 at the first promise that is not kept. What it makes is gone at its
+end. Needs root, buildah, podman and runc, and nothing from a registry of images.
 
-    image.py IMAGE BINARY
+    image.py FOLDER [--released]
+
+FOLDER has what the first stage would have made: the folder `image`, with the binary and whatever that needs.
 """
 
 import atexit
 import hashlib
 import json
+import os
 import pathlib
+import random
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -24,7 +31,6 @@ import zlib
 BYTES_MAX = 30_000_000
 LISTENS_WITHIN_MS = 100
 USER = 65532
-PUBLIC, ADMIN, TLS = 18080, 19090, 18443
 NAME = "lamplighter.test"
 TOKEN = "a token for this check alone"
 HASH = hashlib.sha256(TOKEN.encode()).hexdigest()
@@ -43,9 +49,12 @@ time_zone = "Europe/Berlin"
 teardown = "0 19 * * 1-5"
 """
 
-image, binary = sys.argv[1:]
+folder = pathlib.Path(sys.argv[1])
+released = sys.argv[2:] == ["--released"]
+binary = folder / "image/lamplighter"
 work = pathlib.Path(tempfile.mkdtemp(prefix="lamplighter-image-"))
 atexit.register(shutil.rmtree, work, ignore_errors=True)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
 
 
 def must(kept, promise):
@@ -61,18 +70,41 @@ def run(*command, check=True):
     return done
 
 
-PODMAN = ["podman", "--storage-driver", "vfs", "--runtime", "runc", "--cgroup-manager=cgroupfs"]
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+PUBLIC, ADMIN = free_port(), free_port()
+# Port 53 of this machine may be taken; loopback has addresses enough.
+RESOLVER = ".".join(map(str, [127, random.randrange(1, 255), random.randrange(1, 255), random.randrange(1, 255)]))
+STORAGE = ["--storage-driver", "vfs", "--root", work / "storage", "--runroot", work / "run"]
+PODMAN = ["podman", *STORAGE, "--runtime", "runc", "--cgroup-manager=cgroupfs"]
+image = "localhost/lamplighter:check"
 
 
 def podman(*arguments, check=True):
     return run(*PODMAN, *arguments, check=check)
 
 
+def once(*arguments):
+    """Runs a command in a container of its own."""
+    return podman("run", "--rm", "--no-healthcheck", *CONFINED, *arguments, check=False)
+
+
+def make():
+    """What the first stage would have made is given in its place. Only the format of Docker has health checks."""
+    (work / "context").mkdir()
+    dockerfile = pathlib.Path(__file__).parent.parent / "deploy/Dockerfile"
+    run("buildah", *STORAGE, "bud", "--quiet", "--isolation", "chroot", "--pull-never", "--format", "docker",
+        "--build-context", f"build={folder.resolve()}", "--file", dockerfile, "--tag", image, work / "context")
+
+
 # As Kubernetes runs it: nothing can be written, no capability, none to be had. The rest is what a machine without limits
 # of its own needs.
 CONFINED = [
     "--network=host", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--read-only", "--read-only-tmpfs=false",
-    "--cap-drop=all", "--security-opt=no-new-privileges", "--dns=127.0.0.1", "--env=AWS_ACCESS_KEY_ID=none",
+    "--cap-drop=all", "--security-opt=no-new-privileges", f"--dns={RESOLVER}", "--env=AWS_ACCESS_KEY_ID=none",
     "--env=AWS_SECRET_ACCESS_KEY=none", f"--volume={work}/etc:/etc/lamplighter:ro",
     f"--env=LAMPLIGHTER_PUBLIC_ADDR=0.0.0.0:{PUBLIC}", f"--env=LAMPLIGHTER_ADMIN_ADDR=0.0.0.0:{ADMIN}",
 ]
@@ -99,7 +131,7 @@ def until_it_listens(port, patience=20):
 def serve_names(asked):
     """A DNS server that knows one name, so that finding it is not left to the file of hosts."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 53))
+    server.bind((RESOLVER, 53))
 
     def answer():
         while True:
@@ -169,9 +201,9 @@ def encrypted():
     certificate.chmod(0o644)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    listener = socket.create_server(("127.0.0.1", TLS))
+    listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(30)
-    given = [f"--env=LAMPLIGHTER_ENDPOINT_URL=https://{NAME}:{TLS}", f"--volume={work}/certs:/etc/ssl/certs:ro"]
+    given = [f"--env=LAMPLIGHTER_ENDPOINT_URL=https://{NAME}:{listener.getsockname()[1]}", f"--volume={work}/certs:/etc/ssl/certs:ro"]
     container = podman("run", "--detach", *CONFINED, *given, image).stdout.strip()
     try:
         with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
@@ -182,6 +214,47 @@ def encrypted():
         sys.exit(f"NOT KEPT: asks AWS over TLS: {error}: {podman('logs', container, check=False).stderr}")
     finally:
         podman("rm", "--force", container, check=False)
+
+
+def as_user(look):
+    """What a look finds as the user that the daemon runs as."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.setgroups([])
+            os.setgid(USER)
+            os.setuid(USER)
+            with open(writing, "w") as said:
+                json.dump(look(), said)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading) as said:
+        found = said.read()
+    os.waitpid(child, 0)
+    return json.loads(found)
+
+
+def look_for_writable(pid):
+    """The files and folders of a container's process, those of them that can be written to, and those that could be if
+    the root were not read-only."""
+    # With the dot, the folder that the link leads to.
+    root = f"/proc/{pid}/root/."
+    seen, writable, owned = [], [], []
+    for place, folders, files in os.walk(root):
+        if place == root:
+            # Made up by the kernel for each process.
+            folders[:] = [name for name in folders if name not in ("proc", "sys")]
+        for path in [place, *(f"{place}/{name}" for name in files)]:
+            plain = not os.path.islink(path) and (os.path.isdir(path) or os.path.isfile(path))
+            seen.append(path.removeprefix(root) or "/")
+            if plain and os.access(path, os.W_OK):
+                writable.append(seen[-1])
+            status = os.lstat(path)
+            if not seen[-1].startswith("/dev/") and plain and (status.st_uid == USER or status.st_mode & 0o002):
+                owned.append(seen[-1])
+    return seen, writable, owned
 
 
 def confined(asked):
@@ -200,12 +273,21 @@ def confined(asked):
         must(int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0, "has no capability and can get none")
         mounts = pathlib.Path(f"/proc/{pid}/mounts").read_text().splitlines()
         root = next(line.split()[3] for line in mounts if line.split()[1] == "/")
-        must("ro" in root.split(","), "has a root file system that it can't write to")
-        checked = podman("run", "--rm", *CONFINED, image, "config", "check", check=False)
+        must("ro" in root.split(","), "has a root file system that nobody can write to")
+        seen, writable, owned = as_user(lambda: look_for_writable(pid))
+        must("/lamplighter" in seen, f"lets its user look at the {len(seen)} files and folders in it")
+        # Memory that the runtime gives to every container.
+        must(set(writable) <= {"/dev/mqueue", "/dev/shm"}, f"has nothing else to write to: {' '.join(writable)}")
+        must(not owned, f"has nothing in it that its user could change: {' '.join(owned)}")
+        healthy = podman("healthcheck", "run", container, check=False)
+        must(healthy.returncode == 0, "is healthy by the check that is in it")
+        unready = podman("exec", container, "/lamplighter", "healthy", "--ready", check=False)
+        must(unready.returncode == 1 and "answered 503" in unready.stderr, "tells from inside that it is not ready")
+        checked = once(image, "config", "check")
         must(checked.returncode == 0 and "Europe/Berlin" in checked.stdout, "takes its configuration, with a time zone")
         asked.clear()
         token, server = f"--env=LAMPLIGHTER_TOKEN={TOKEN}", f"--env=LAMPLIGHTER_SERVER=http://{NAME}:{PUBLIC}"
-        client = podman("run", "--rm", *CONFINED, token, server, image, "apps", "list", check=False)
+        client = once(token, server, image, "apps", "list")
         said = client.stderr.strip()
         # An answer, although one of a daemon that has not swept yet.
         heard = client.returncode == 1 and "not-swept" in said
@@ -219,21 +301,24 @@ def confined(asked):
         raise
     finally:
         podman("rm", "--force", container, check=False)
-    bare = podman("run", "--rm", *CONFINED, f"--volume={work}/empty:/etc/ssl:ro", image, check=False)
-    said = (bare.stderr.strip().splitlines() or [""])[-1]
-    must(bare.returncode == 1 and "certificates" in said, f"takes its certificates from the image; without them: {said}")
+    bare = once(f"--volume={work}/empty:/etc/ssl:ro", image)
+    said = next((line for line in reversed(bare.stderr.splitlines()) if "certificates" in line), "")
+    # A binary with debug assertions ends by one of the SDK's.
+    must(bare.returncode and said, f"takes its certificates from the image; without them: {said}")
 
 
-for folder in ("etc", "empty", "certs"):
-    (work / folder).mkdir(mode=0o755)
+for name in ("etc", "empty", "certs"):
+    (work / name).mkdir(mode=0o755)
 work.chmod(0o755)
 (work / "etc/lamplighter.toml").write_text(CONFIG)
 asked = set()
 serve_names(asked)
-print(f"the image {image}")
-size()
-crates()
-soon()
+make()
+print("the image")
+if released:
+    size()
+    crates()
+    soon()
 confined(asked)
 encrypted()
 print("all promises are kept")

@@ -1,5 +1,5 @@
 //! Arguments and exit codes: 0 done, 1 refused or failed, 2 wrong arguments or configuration, 3 no daemon
-//! answered, 4 `simulate --exit-code` found a difference.
+//! answered, 4 `simulate --exit-code` found a difference. `healthy` ends with 0 or 1.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -17,6 +17,8 @@ use lamplighter::logging::{self, Levels};
 use lamplighter::metrics::Metrics;
 use lamplighter::serve;
 
+#[path = "main/healthy.rs"]
+mod healthy;
 #[path = "main/simulate.rs"]
 mod simulate;
 
@@ -35,6 +37,8 @@ enum Command {
     /// Run the daemon on this machine alone, with a simulated AWS
     #[cfg(feature = "dev")]
     Dev(lamplighter::dev::Options),
+    /// Ask the daemon of this machine how it is: ends with 0 if well, else with 1 and one line that says why
+    Healthy(healthy::Healthy),
     /// Look at a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
             Command::Run(given) => run(&given).await,
             #[cfg(feature = "dev")]
             Command::Dev(options) => dev(options).await,
+            Command::Healthy(asked) => healthy::healthy(asked).await,
             Command::Config(ConfigCommand::Check(given)) => check(&given),
             Command::Tables(TablesCommand::Create(given)) => tables(&given).await,
             Command::Simulate(asked) => simulate::simulate(&asked).await,

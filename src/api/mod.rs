@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 
 use crate::cloud::{DesiredStore, StateStore};
 use crate::logging::Levels;
@@ -61,32 +61,73 @@ pub struct ApiState {
     pub access: Arc<Access>,
 }
 
-/// The routes of the public port.
+/// What answers a method at a path.
+type Answers = fn(MethodFilter) -> MethodRouter<ApiState>;
+
+/// Every route of the public port. Who has GET is asked by HEAD, too.
+const ROUTES: [(Method, &str, Answers); 22] = [
+    (Method::GET, "/api/v1/apps", |method| on(method, apps::list)),
+    (Method::GET, "/api/v1/apps/{id}", |method| on(method, apps::show)),
+    (Method::PUT, "/api/v1/apps/{id}", |method| on(method, apps::put)),
+    (Method::DELETE, "/api/v1/apps/{id}", |method| {
+        on(method, apps::delete)
+    }),
+    (Method::GET, "/api/v1/apps/{id}/events", |method| {
+        on(method, apps::events)
+    }),
+    (Method::GET, "/api/v1/apps/{id}/why", |method| {
+        on(method, why::why)
+    }),
+    (Method::GET, "/api/v1/apps/{id}/when", |method| {
+        on(method, why::when)
+    }),
+    (Method::PUT, "/api/v1/apps/{id}/pause", |method| {
+        on(method, pauses::pause_app)
+    }),
+    (Method::DELETE, "/api/v1/apps/{id}/pause", |method| {
+        on(method, pauses::resume_app)
+    }),
+    (Method::POST, "/api/v1/apps/{id}/keep", |method| {
+        on(method, keeps::keep)
+    }),
+    (Method::DELETE, "/api/v1/apps/{id}/keep", |method| {
+        on(method, keeps::end)
+    }),
+    (Method::GET, "/api/v1/schedule/next", |method| {
+        on(method, why::next_times)
+    }),
+    (Method::GET, "/api/v1/report", |method| on(method, report::show)),
+    (Method::GET, "/api/v1/watch", |method| on(method, watch::watch)),
+    (Method::GET, "/api/v1/orphans", |method| on(method, orphans::list)),
+    (Method::GET, "/api/v1/log", |method| on(method, log::show)),
+    (Method::PUT, "/api/v1/log", |method| on(method, log::change)),
+    (Method::DELETE, "/api/v1/log", |method| on(method, log::reset)),
+    (Method::GET, "/api/v1/holds", |method| on(method, holds::show)),
+    (Method::PUT, "/api/v1/holds/pause", |method| {
+        on(method, pauses::pause_fleet)
+    }),
+    (Method::DELETE, "/api/v1/holds/pause", |method| {
+        on(method, pauses::resume_fleet)
+    }),
+    (Method::POST, "/api/v1/holds/deletions/approve", |method| {
+        on(method, holds::approve)
+    }),
+];
+
+/// The routes of the public port, each by its method and its path.
+pub fn routes() -> impl Iterator<Item = (Method, &'static str)> {
+    ROUTES.into_iter().map(|(method, path, _)| (method, path))
+}
+
+/// What answers at the public port.
 pub fn public(state: ApiState) -> Router {
-    let item = get(apps::show).put(apps::put).delete(apps::delete);
+    let answered = |router: Router<ApiState>, (method, path, answers): (Method, &'static str, Answers)| {
+        router.route(path, answers(filter(method)))
+    };
     finish(
-        Router::new()
-            .route("/api/v1/apps", get(apps::list))
-            .route("/api/v1/apps/{id}", item)
-            .route("/api/v1/apps/{id}/events", get(apps::events))
-            .route("/api/v1/apps/{id}/why", get(why::why))
-            .route("/api/v1/apps/{id}/when", get(why::when))
-            .route("/api/v1/schedule/next", get(why::next_times))
-            .route("/api/v1/report", get(report::show))
-            .route(
-                "/api/v1/apps/{id}/pause",
-                put(pauses::pause_app).delete(pauses::resume_app),
-            )
-            .route("/api/v1/apps/{id}/keep", post(keeps::keep).delete(keeps::end))
-            .route("/api/v1/watch", get(watch::watch))
-            .route("/api/v1/orphans", get(orphans::list))
-            .route("/api/v1/log", get(log::show).put(log::change).delete(log::reset))
-            .route("/api/v1/holds", get(holds::show))
-            .route(
-                "/api/v1/holds/pause",
-                put(pauses::pause_fleet).delete(pauses::resume_fleet),
-            )
-            .route("/api/v1/holds/deletions/approve", post(holds::approve))
+        ROUTES
+            .into_iter()
+            .fold(Router::new(), answered)
             .fallback(unknown_route)
             .method_not_allowed_fallback(unknown_method)
             .layer(middleware::from_fn_with_state(state.clone(), access::check)),
@@ -94,7 +135,11 @@ pub fn public(state: ApiState) -> Router {
     )
 }
 
-/// The routes of the admin port.
+fn filter(method: Method) -> MethodFilter {
+    MethodFilter::try_from(method).expect("a route has a method that routers know")
+}
+
+/// What answers at the admin port.
 pub fn admin(state: ApiState) -> Router {
     finish(
         Router::new()

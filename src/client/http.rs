@@ -180,7 +180,7 @@ impl Transport {
 }
 
 /// The innermost cause, which is the one that tells: `Connection refused (os error 111)`.
-fn chain(error: &hyper_util::client::legacy::Error) -> String {
+pub(super) fn chain(error: &hyper_util::client::legacy::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

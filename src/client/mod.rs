@@ -1,7 +1,7 @@
 //! The CLI's verbs, carried out over the HTTP API. Knows what goes over the wire (`api::dto`) and nothing
 //! else of the daemon: no table, no AWS.
 //!
-//! `args` is what people type, `http` asks, `apply` makes a row from what was given, `output` prints on
+//! `args` is what people type, `http` asks, `health` asks the other port, `apply` makes a row from what was given, `output` prints on
 //! `paper`.
 
 use std::io::Write;
@@ -16,6 +16,7 @@ use crate::api::dto::{
 mod apply;
 mod args;
 mod error;
+mod health;
 mod http;
 mod output;
 pub(crate) mod paper;
@@ -24,6 +25,7 @@ pub use args::{
     Apply, AppsCommand, Client, ClientCommand, ClientOptions, Format, Keep, OfApp, Pause, Resume, Token,
 };
 pub use error::ClientError;
+pub use health::{Question, Unwell, health};
 
 use http::{Api, encoded};
 use output::Printer;

@@ -27,6 +27,7 @@ mod variable;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -52,6 +53,28 @@ pub fn load(path: &Path, overrides: &Overrides, env: &BTreeMap<String, String>) 
     let file = path.display().to_string();
     let text = source::text_of(path).map_err(|mistake| Mistakes::new(&file, vec![*mistake]))?;
     read::config(&file, &text, outside)
+}
+
+/// Where metrics and probes listen, and nothing else: the rest may be wrong, or need secrets that only the daemon has.
+/// Without a file, what a file without it means. A file is not read where a flag or the environment says it.
+pub fn admin_addr(
+    path: Option<&Path>,
+    overrides: &Overrides,
+    env: &BTreeMap<String, String>,
+) -> Result<SocketAddr, Mistakes> {
+    let outside = overrides::Outside {
+        folder: Path::new("."),
+        flags: overrides,
+        environment: env,
+    };
+    let needed = path.filter(|_| outside.value("api.admin_addr").is_none());
+    let file = needed
+        .unwrap_or(Path::new("lamplighter.toml"))
+        .display()
+        .to_string();
+    let text = needed.map_or(Ok(String::new()), source::text_of);
+    let text = text.map_err(|mistake| Mistakes::new(&file, vec![*mistake]))?;
+    read::admin_addr(&file, &text, outside)
 }
 
 /// What `lamplighter config check` prints: the configuration for people, or its mistakes.

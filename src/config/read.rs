@@ -2,6 +2,7 @@
 //! first one; what can't be judged after a syntax error is left unsaid.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -24,8 +25,28 @@ pub(super) fn config(file: &str, text: &str, outside: Outside<'_>) -> Result<Con
     book.homes = homes();
     misspelt_variables(&book);
     let config = all(Section::root(&book, table.get_ref()));
+    judged(file, &source, &errors, book, config)
+}
+
+/// Reads where metrics and probes listen, and nothing else.
+pub(super) fn admin_addr(file: &str, text: &str, outside: Outside<'_>) -> Result<SocketAddr, Mistakes> {
+    let source = Source::new(text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let book = Book::new(&source, outside, errors.is_empty());
+    let address = settings::admin_addr(&mut Section::root(&book, table.get_ref()).section("api"));
+    judged(file, &source, &errors, book, address)
+}
+
+/// What was read, if there is no mistake in it.
+fn judged<T>(
+    file: &str,
+    source: &Source<'_>,
+    errors: &[toml::de::Error],
+    book: Book<'_>,
+    read: T,
+) -> Result<T, Mistakes> {
     let (noted, _) = book.close();
-    let shadows = Shadows::of(&source, &errors);
+    let shadows = Shadows::of(source, errors);
     let mut list: Vec<Mistake> = noted
         .into_iter()
         .filter(|noted| noted.at.is_none_or(|at| !shadows.cover(at)))
@@ -33,7 +54,7 @@ pub(super) fn config(file: &str, text: &str, outside: Outside<'_>) -> Result<Con
         .collect();
     list.extend(shadows.mistakes);
     if list.is_empty() {
-        Ok(config)
+        Ok(read)
     } else {
         Err(Mistakes::new(file, list))
     }

@@ -1,6 +1,7 @@
 //! Reads what concerns the daemon itself: AWS, tables, API, admission, intervals, workers and log. Nothing
 //! here is known to the planner; see `policy` and `catalogue` for what is.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -54,10 +55,15 @@ pub(super) fn tables(root: &mut Section<'_>) -> Tables {
     tables
 }
 
+/// Where metrics and probes listen, which the table `api` says.
+pub(super) fn admin_addr(api: &mut Section<'_>) -> SocketAddr {
+    api.or_default("admin_addr", &values::address(), "127.0.0.1:9090")
+}
+
 pub(super) fn api(root: &mut Section<'_>) -> ApiConfig {
     let mut section = root.section("api");
     let public_addr = section.or_default("public_addr", &values::address(), "127.0.0.1:8080");
-    let admin_addr = section.or_default("admin_addr", &values::address(), "127.0.0.1:9090");
+    let admin_addr = admin_addr(&mut section);
     let listed = section.list("tokens");
     let open = listed.is_empty();
     let mut tokens: Vec<Token> = Vec::new();

@@ -104,6 +104,9 @@ impl Controller {
             let now = self.clock.now();
             let reporting = &self.policy.reporting;
             let due = reporting.at.latest(now, &reporting.time_zone);
+            if let Some(due) = due {
+                self.metrics.day.report_due(due);
+            }
             let mut pause = LOOK_EVERY;
             if let Some(due) = due.filter(|due| *due > reported) {
                 pause = AGAIN_AFTER;

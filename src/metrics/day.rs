@@ -25,6 +25,7 @@ pub struct DayMetrics {
     saved_cost: Counter,
     build_time_used: IntGauge,
     build_time_allowance: IntGauge,
+    report_due: Gauge,
     last_report: Gauge,
 }
 
@@ -95,6 +96,10 @@ impl DayMetrics {
                 "build_time_allowance_seconds",
                 "How long builds may take in a month for what is paid already; 0 when there is no such allowance.",
             ),
+            report_due: register.fraction(
+                "report_due_timestamp_seconds",
+                "When report.at last came; 0 if it never did.",
+            ),
             last_report: register.fraction(
                 "last_report_timestamp_seconds",
                 "When this process last reported a day; 0 before the first.",
@@ -130,12 +135,21 @@ impl DayMetrics {
         self.build_time_allowance.set(seconds(allowance.into()));
     }
 
+    /// A day has been to be reported since then, by whichever replica.
+    pub fn report_due(&self, since: jiff::Timestamp) {
+        self.report_due.set(seconds(since));
+    }
+
     /// A day was reported.
     pub fn reported(&self, at: jiff::Timestamp) {
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "seconds fit for as long as anybody looks"
-        )]
-        self.last_report.set(at.as_second() as f64);
+        self.last_report.set(seconds(at));
     }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "seconds fit for as long as anybody looks"
+)]
+fn seconds(at: jiff::Timestamp) -> f64 {
+    at.as_second() as f64
 }

@@ -7,35 +7,64 @@ use crate::support::{OPERATOR, Served, VIEWER, tokens};
 
 const JSON: &str = "Content-Type: application/json";
 
-/// Every route, with a body that it takes, and whether it changes something.
-fn routes() -> Vec<(&'static str, &'static str, String, bool)> {
-    let row = json!({"user": "a", "app": "b", "desired": "Running"}).to_string();
-    vec![
-        ("GET", "/api/v1/apps", String::new(), false),
-        ("HEAD", "/api/v1/apps", String::new(), false),
-        ("GET", "/api/v1/apps/a1", String::new(), false),
-        ("GET", "/api/v1/apps/a1/events", String::new(), false),
-        ("GET", "/api/v1/orphans", String::new(), false),
-        ("GET", "/api/v1/holds", String::new(), false),
-        ("PUT", "/api/v1/apps/a1", row, true),
-        ("DELETE", "/api/v1/apps/a1", String::new(), true),
-        ("POST", "/api/v1/holds/deletions/approve", "{}".to_owned(), true),
-        ("PUT", "/api/v1/holds/pause", "{}".to_owned(), true),
-        ("DELETE", "/api/v1/holds/pause", String::new(), true),
-        ("PUT", "/api/v1/apps/c3/pause", "{}".to_owned(), true),
-        ("DELETE", "/api/v1/apps/c3/pause", String::new(), true),
-    ]
+/// Every route that the daemon has, about the app `a1`: with a body that it takes, and whether it changes something. What
+/// ends the app comes last.
+fn routes() -> Vec<(String, String, String, bool)> {
+    let mut all: Vec<_> = lamplighter::api::routes()
+        .map(|(method, path)| {
+            let body = match (method.as_str(), path) {
+                ("PUT", "/api/v1/apps/{id}") => json!({"user": "a", "app": "b", "desired": "Running"}),
+                ("POST", "/api/v1/apps/{id}/keep") => json!({"for": "1h"}),
+                ("PUT", "/api/v1/log") => json!({"filter": "debug"}),
+                ("PUT" | "POST", _) => json!({}),
+                _ => json!(null),
+            };
+            let body = if body.is_null() {
+                String::new()
+            } else {
+                body.to_string()
+            };
+            let writes = !method.is_safe();
+            (method.to_string(), path.replace("{id}", "a1"), body, writes)
+        })
+        .collect();
+    all.push(("HEAD".to_owned(), "/api/v1/apps".to_owned(), String::new(), false));
+    all.sort_by_key(|(method, path, ..)| method == "DELETE" && path == "/api/v1/apps/a1");
+    all
+}
+
+/// News have no end, so who is let in is seen by asking for their head alone.
+fn that_ends<'m>(method: &'m str, path: &str) -> &'m str {
+    if path == "/api/v1/watch" { "HEAD" } else { method }
+}
+
+#[test]
+fn the_documentation_has_every_route() {
+    let docs = include_str!("../../docs/api.md");
+    for (method, path) in lamplighter::api::routes() {
+        let told = docs
+            .lines()
+            .filter(|line| line.starts_with("### "))
+            .any(|line| line.contains(method.as_str()) && path_in(line, path));
+        assert!(told, "docs/api.md has no heading for {method} {path}");
+    }
+}
+
+/// Whether a heading has this very path, and not a longer one.
+fn path_in(line: &str, path: &str) -> bool {
+    line.match_indices(path)
+        .any(|(at, _)| line[at + path.len()..].starts_with(['`', '?']))
 }
 
 #[tokio::test]
 async fn a_role_reaches_as_far_as_it_says() {
     let served = Served::start(tokens()).await;
     for (method, path, body, writes) in routes() {
-        let ask = async |authorization: Option<String>| {
+        let ask = async |method: &str, authorization: Option<String>| {
             let mut headers = vec![JSON.to_owned()];
             headers.extend(authorization.map(|value| format!("Authorization: {value}")));
             let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-            served.ask(method, path, &headers, &body).await
+            served.ask(method, &path, &headers, &body).await
         };
         let refused = [
             None,
@@ -48,14 +77,14 @@ async fn a_role_reaches_as_far_as_it_says() {
             Some(format!("Bearer {OPERATOR}\r\nAuthorization: Bearer {VIEWER}")),
         ];
         for authorization in refused {
-            let answer = ask(authorization.clone()).await;
+            let answer = ask(&method, authorization.clone()).await;
             assert_eq!(answer.status, 401, "{method} {path} {authorization:?}");
             assert_eq!(answer.headers["www-authenticate"], "Bearer");
             if method != "HEAD" {
                 answer.assert_problem(401, "unauthorized");
             }
         }
-        let viewer = ask(Some(format!("Bearer {VIEWER}"))).await;
+        let viewer = ask(that_ends(&method, &path), Some(format!("Bearer {VIEWER}"))).await;
         if writes {
             viewer.assert_problem(403, "forbidden");
             assert!(served.hints().is_empty());
@@ -69,7 +98,7 @@ async fn a_role_reaches_as_far_as_it_says() {
     );
     for (method, path, body, _) in routes() {
         let headers = [JSON, &format!("authorization: bearer  {OPERATOR}")];
-        let answer = served.ask(method, path, &headers, body).await;
+        let answer = served.ask(that_ends(&method, &path), &path, &headers, body).await;
         assert!(
             [200, 202, 409].contains(&answer.status),
             "{method} {path}: {answer:?}"
@@ -141,7 +170,7 @@ async fn without_tokens_pages_of_other_sites_change_nothing() {
         let origin = format!("Origin: {origin}");
         for (method, path, body, writes) in routes() {
             if writes {
-                let answer = served.ask(method, path, &[JSON, &origin], body).await;
+                let answer = served.ask(&method, &path, &[JSON, &origin], body).await;
                 answer.assert_problem(403, "cross-origin");
             }
         }

@@ -9,6 +9,7 @@
 mod end;
 mod endpoint;
 mod examples;
+mod healthy;
 mod keep;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,12 +1,16 @@
 //! Alerts: what Prometheus's own tools say of the rules, that each is tested for firing and for silence, and the whole
 //! way from a scrape to a message.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use lamplighter::model::name::Entropy;
+use lamplighter::model::policy::Timing;
 use serde_json::Value;
 
 use crate::observed::{Dev, Prometheus, debian, free_port, outcome};
@@ -65,6 +69,63 @@ fn every_alert_is_tested_for_firing_and_for_silence() {
         said.contains(&expected) && said.ends_with(" 0 survived\n"),
         "{said}"
     );
+}
+
+/// The minutes at which destroys of one app end that all fail, as the daemon repeats them by default: each takes so long,
+/// and the next one begins after the longest delay that jitter makes.
+fn failures(build: SignedDuration, until: usize) -> Vec<usize> {
+    let retry = Timing::DEFAULT.destroy_retry;
+    let mut at = SignedDuration::ZERO;
+    let mut minutes = Vec::new();
+    for failed in 0.. {
+        at += retry.delay(failed, Entropy([255; 16])) + build;
+        let minute = usize::try_from(at.as_mins()).expect("time goes on") + 1;
+        if minute > until {
+            break;
+        }
+        minutes.push(minute);
+    }
+    minutes
+}
+
+/// However long a build takes, up to the half hour that rules are written for: told at the third failure, and for as long
+/// as it goes on.
+#[test]
+fn destroys_of_one_app_that_fail_for_ever_are_told_for_ever() {
+    const DAY: usize = 24 * 60;
+    const LABELS: &str = "namespace=\"prod\", job=\"lamplighter\", instance=\"a\"";
+    let scratch = Scratch::new("destroys");
+    let rules = scratch.write("rules.yaml", RULES).display().to_string();
+    for build in [1, 5, 30].map(SignedDuration::from_mins) {
+        let failed = failures(build, DAY);
+        let counted = |minute: usize| failed.iter().filter(|at| **at <= minute).count();
+        let values: Vec<String> = (0..=DAY).map(|minute| counted(minute).to_string()).collect();
+        let mut test = format!(
+            "rule_files: ['{rules}']\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n      \
+             - series: 'lamplighter_build_duration_seconds_count{{kind=\"destroy\", outcome=\"failed\", {LABELS}}}'\n        \
+             values: '{}'\n    promql_expr_test:\n",
+            values.join(" ")
+        );
+        let third = failed[2];
+        let told = (third + 2..DAY).step_by(7).map(|minute| (minute, true));
+        for (minute, fires) in [(failed[1] + 1, false), (third - 1, false)]
+            .into_iter()
+            .chain(told)
+        {
+            let expected = if fires { "{labels: '{}', value: 1}" } else { "" };
+            let _ = writeln!(
+                test,
+                "      - {{eval_time: {minute}m, expr: 'count(ALERTS{{alertname=\"LamplighterDestroysFailing\", \
+                 alertstate=\"firing\"}})', exp_samples: [{expected}]}}"
+            );
+        }
+        let file = scratch.write("test.yaml", &test);
+        let (well, said) = promtool(&["test", "rules", file.to_str().expect("a path of letters")]);
+        assert!(
+            well && said.contains("SUCCESS"),
+            "builds of {build}, {failed:?}: {said}"
+        );
+    }
 }
 
 /// Receives what Alertmanager sends, one message at a time.

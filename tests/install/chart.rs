@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use crate::support::{Scratch, lamplighter, repository, tool};
 
+#[path = "chart/hook.rs"]
+mod hook;
 #[path = "chart/parts.rs"]
 mod parts;
 #[path = "chart/policy.rs"]
@@ -25,7 +27,7 @@ mod wrong;
 /// The versions of Kubernetes that the chart is for, as far as they are known.
 const KUBERNETES: [&str; 6] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35"];
 /// One of them, where it does not matter which.
-const ANY: &str = "1.32.0";
+pub(crate) const ANY: &str = "1.32.0";
 /// Files of `tests/install/chart/values`.
 const CASES: [&str; 4] = ["full", "small", "special", "webhook"];
 
@@ -33,12 +35,24 @@ fn folder() -> PathBuf {
     repository().join("tests/install/chart")
 }
 
-fn chart() -> PathBuf {
+pub(crate) fn chart() -> PathBuf {
     repository().join("helm/lamplighter")
 }
 
-fn values(name: &str) -> PathBuf {
+pub(crate) fn values(name: &str) -> PathBuf {
     folder().join("values").join(format!("{name}.yaml"))
+}
+
+/// Where Helm's library is.
+fn library() -> PathBuf {
+    let venv = tool("python").parent().and_then(Path::parent).map(Path::to_owned);
+    let library = venv.expect("a virtual environment has a folder bin").join("helm");
+    assert!(
+        library.exists(),
+        "{} is missing; `make venv` sets it up",
+        library.display()
+    );
+    library
 }
 
 /// What Helm makes of a chart with each of these files of values, by their names.
@@ -47,22 +61,22 @@ fn render_with(
     kubernetes: &str,
     files: &[PathBuf],
 ) -> BTreeMap<String, Result<Release, String>> {
-    let library = tool("python")
-        .parent()
-        .and_then(Path::parent)
-        .map(|venv| venv.join("helm"));
-    let library = library.expect("a virtual environment has a folder bin");
-    assert!(
-        library.exists(),
-        "{} is missing; `make venv` sets it up",
-        library.display()
-    );
+    render_as(("lamp", "apps"), chart, kubernetes, files)
+}
+
+/// The same, as a release of this name in this namespace.
+pub(crate) fn render_as(
+    (name, namespace): (&str, &str),
+    chart: &Path,
+    kubernetes: &str,
+    files: &[PathBuf],
+) -> BTreeMap<String, Result<Release, String>> {
     let mut command = Command::new(tool("python"));
     command
         .arg(folder().join("render.py"))
-        .arg(library)
+        .arg(library())
         .arg(chart)
-        .arg(kubernetes)
+        .args([kubernetes, name, namespace])
         .args(files);
     let output = command.output().expect("python starts");
     let complaints = String::from_utf8_lossy(&output.stderr);
@@ -91,16 +105,16 @@ fn render() -> BTreeMap<String, Release> {
 }
 
 /// An installed release.
-struct Release(Value);
+pub(crate) struct Release(Value);
 
 impl Release {
     /// What was made in Kubernetes.
-    fn objects(&self) -> Vec<Value> {
+    pub(crate) fn objects(&self) -> Vec<Value> {
         self.0["made"].as_array().expect("objects are listed").clone()
     }
 
     /// The one object of this kind and name.
-    fn object(&self, kind: &str, name: &str) -> Value {
+    pub(crate) fn object(&self, kind: &str, name: &str) -> Value {
         let found = self
             .objects()
             .into_iter()
@@ -109,14 +123,14 @@ impl Release {
     }
 
     /// All objects of a kind.
-    fn of(&self, kind: &str) -> Vec<Value> {
+    pub(crate) fn of(&self, kind: &str) -> Vec<Value> {
         self.objects()
             .into_iter()
             .filter(|made| made["kind"] == kind)
             .collect()
     }
 
-    fn deployment(&self) -> Value {
+    pub(crate) fn deployment(&self) -> Value {
         let found = self.of("Deployment");
         assert_eq!(found.len(), 1, "there is one Deployment");
         found[0].clone()
@@ -127,6 +141,16 @@ impl Release {
             .pointer(pointer)
             .and_then(Value::as_str)
             .unwrap_or_default()
+    }
+
+    /// What Helm says of it.
+    pub(crate) fn notes(&self) -> &str {
+        self.text("/info/notes")
+    }
+
+    /// The Pod that `helm test` makes.
+    pub(crate) fn test(&self) -> Value {
+        parts::serde_yaml_of(&self.manifests()[1])
     }
 
     /// The texts of what is made and of what `helm test` makes, as YAML.
@@ -161,7 +185,7 @@ fn golden(release: &Release) -> String {
             let _ = writeln!(kept, "{}", line.trim_end());
         }
     }
-    let _ = write!(kept, "\n=== NOTES\n{}", release.text("/info/notes"));
+    let _ = write!(kept, "\n=== NOTES\n{}", release.notes());
     kept
 }
 
@@ -208,7 +232,7 @@ fn kubernetes_takes_all_that_is_rendered() {
 }
 
 /// The lines that `validate.py` prints.
-fn validate(objects: &str) -> Vec<String> {
+pub(crate) fn validate(objects: &str) -> Vec<String> {
     let scratch = Scratch::new("validate");
     let input = fs::File::open(scratch.write("objects", objects)).expect("a file is read");
     let mut command = Command::new(tool("python"));

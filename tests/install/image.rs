@@ -1,5 +1,4 @@
-//! The image: what its Dockerfile says, and that it fits the chart and the project. That it runs as it should is for
-//! `make image` to show, since building it takes minutes.
+//! The image: what its Dockerfile says, and that it fits the chart and the project. How it runs: `container`.
 
 use std::fs;
 use std::path::Path;
@@ -74,6 +73,12 @@ fn the_image_is_what_the_chart_expects() {
             "args:\n            - run\n",
         ),
         ("CMD [\"run\"]", &deployment, "args:\n            - run\n"),
+        // Kubernetes asks the port itself; ECS runs the same command, which its module says.
+        (
+            "HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 CMD [\"/lamplighter\", \"healthy\"]",
+            &deployment,
+            "path: /healthz\n",
+        ),
     ] {
         assert!(stage.contains(&instruction), "no {instruction} in {stage:#?}");
         assert!(

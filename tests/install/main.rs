@@ -12,8 +12,10 @@ mod support;
 
 mod alerts;
 mod chart;
+mod container;
 mod dashboards;
 mod image;
+mod manual;
 mod metrics;
 mod observed;
 mod runbooks;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::observed::outcome;
-use crate::support::repository;
+use crate::support::{Scratch, repository};
 
 const HEADINGS: [&str; 4] = ["What it means", "First look", "Causes", "What to do"];
 
@@ -105,7 +105,7 @@ fn every_alert_has_a_runbook_that_says_what_a_person_wants_to_know() {
 }
 
 /// What of a runbook is to be typed: lines of code that begin with `lamplighter`, and such code in a sentence.
-fn commands(text: &str) -> Vec<String> {
+pub(crate) fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut in_code = false;
     let mut prose = String::new();
@@ -128,8 +128,43 @@ fn commands(text: &str) -> Vec<String> {
     found
 }
 
+#[test]
+fn one_command_sets_where_all_runbooks_are() {
+    let scratch = Scratch::new("links");
+    let mut files = Vec::new();
+    for folder in ["deploy/alerts", "dashboards"] {
+        std::fs::create_dir_all(scratch.file(folder)).expect("a folder is made");
+        for entry in std::fs::read_dir(repository().join(folder)).expect("a folder is listed") {
+            let path = entry.expect("a folder is listed").path();
+            if path.is_file() {
+                let copy = scratch
+                    .file(folder)
+                    .join(path.file_name().expect("a file has a name"));
+                std::fs::copy(&path, &copy).expect("a file is copied");
+                files.push(copy);
+            }
+        }
+    }
+    let mut shell = Command::new("/bin/sh");
+    shell.current_dir(scratch.file(""));
+    let observe = include_str!("../../docs/observe.md");
+    let command = observe
+        .lines()
+        .find(|line| line.starts_with("sed -i "))
+        .expect("it has the command");
+    let (well, said) = outcome(shell.args(["-euc", command]));
+    assert!(well, "{said}");
+    let mut set = 0;
+    for file in files.iter().filter_map(|file| std::fs::read_to_string(file).ok()) {
+        assert!(!file.contains("example.com/lamplighter"), "{file}");
+        set += file.matches("https://wiki.example.org/lamplighter").count();
+    }
+    // One of each alert, one of each dashboard.
+    assert_eq!(set, alerts().len() + 3);
+}
+
 /// What the daemon's own parser says of a command; asked for help, it carries nothing out.
-fn parses(command: &str) -> (bool, String) {
+pub(crate) fn parses(command: &str) -> (bool, String) {
     let script = "lamplighter() { \"$BINARY\" \"$@\" --help; }\n".to_owned() + command;
     let mut shell = Command::new("/bin/sh");
     shell.args(["-euc", &script]);

@@ -3,6 +3,7 @@
 
 mod app;
 mod cli;
+mod eks;
 mod example;
 mod modules;
 mod policies;

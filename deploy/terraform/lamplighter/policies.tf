@@ -13,7 +13,26 @@ locals {
     NoOtherRoleOfTheProject = "codebuild:serviceRole"
   }
 
+  # What every build is given. Any other variable may be one that a shell or a tool in the build obeys.
+  given_to_builds = [
+    "ACTION", "APP", "HOST_NAME", "INSTANCE_ID", "LAMPLIGHTER_OPERATION_ID", "LAMPLIGHTER_STATE_TABLE", "RESOURCE_NAME",
+    "SPEC_HASH", "USER_ID",
+  ]
+
   daemon_statements = concat([
+    for more in [var.build_variables] : {
+      # AWS: the names are those of the request; one that is not listed is enough.
+      Sid      = "NoOtherVariables"
+      Effect   = "Deny"
+      Action   = "codebuild:StartBuild"
+      Resource = "*"
+      Condition = {
+        "ForAnyValue:StringNotLike" = {
+          "codebuild:environment.environmentVariables.name" = concat(local.given_to_builds, more)
+        }
+      }
+    } if more != null
+    ], [
     for sid, key in local.fixed_by_the_project : {
       Sid       = sid
       Effect    = "Deny"

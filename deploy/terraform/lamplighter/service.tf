@@ -183,6 +183,8 @@ resource "aws_ecs_task_definition" "daemon" {
       secrets         = [for name, arn in each.value.secrets : { name = name, valueFrom = arn }]
       dependsOn       = [{ containerName = "config", condition = "SUCCESS" }]
       linuxParameters = { capabilities = { drop = ["ALL"] }, initProcessEnabled = false }
+      # Whether the process lives, as the image's own check asks, which ECS does not look at.
+      healthCheck = { command = ["CMD", "/lamplighter", "healthy"], interval = 30, timeout = 5, retries = 3, startPeriod = 15 }
       # Longer than daemon.shutdown_grace, within which work in hand ends and leases are given back.
       stopTimeout  = each.value.stop_timeout
       portMappings = [for port in [local.public_port, local.admin_port] : { containerPort = port, hostPort = port, protocol = "tcp" }]

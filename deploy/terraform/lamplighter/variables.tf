@@ -48,6 +48,16 @@ variable "clusters" {
   }
 }
 
+variable "build_variables" {
+  description = "Names of environment variables that builds may be given besides those that Lamplighter always gives: the parameters of the catalogue, and what `[build_env]` names otherwise. A * at the end stands for anything. Any other is denied to the daemon. Left out: nothing is."
+  type        = list(string)
+  default     = null
+  validation {
+    condition     = alltrue([for name in coalesce(var.build_variables, []) : can(regex("^[A-Za-z_][A-Za-z0-9_]*\\*?$", name))])
+    error_message = "build_variables is [${join(", ", coalesce(var.build_variables, []))}]; a name takes letters, digits and underscores, begins with no digit, and may end with a *."
+  }
+}
+
 variable "force_delete" {
   description = "Whether the daemon may delete services that survive their destroys. Set it if `policy.force_delete_after` is above 0."
   type        = bool

@@ -24,7 +24,7 @@ fn whatever_selects_pods_selects_the_daemons_and_no_others() {
     for (name, release) in render() {
         let deployment = release.deployment();
         let pod = labels(&deployment["spec"]["template"]["metadata"]["labels"]);
-        let test: Value = serde_yaml_of(&release.manifests()[1]);
+        let test = release.test();
         let test = labels(&test["metadata"]["labels"]);
         for made in release.objects() {
             let spec = &made["spec"];
@@ -65,7 +65,7 @@ fn whatever_selects_pods_selects_the_daemons_and_no_others() {
 fn no_pod_has_a_right_that_it_does_not_need() {
     for (name, release) in render() {
         let deployment = release.deployment();
-        let test = serde_yaml_of(&release.manifests()[1]);
+        let test = release.test();
         for pod in [&deployment["spec"]["template"]["spec"], &test["spec"]] {
             assert_eq!(pod["automountServiceAccountToken"], false, "{name}");
             assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{name}");
@@ -99,7 +99,7 @@ fn no_pod_has_a_right_that_it_does_not_need() {
 }
 
 /// An object written in YAML, read by what reads it for Helm, too: the tests have no reader of their own.
-fn serde_yaml_of(text: &str) -> Value {
+pub(super) fn serde_yaml_of(text: &str) -> Value {
     let scratch = Scratch::new("yaml");
     let mut command = std::process::Command::new(crate::support::tool("python"));
     command.args([
@@ -194,6 +194,33 @@ fn copy(from: &Path, to: &Path, folders: bool) {
         } else if folders {
             copy(&here, &there, true);
         }
+    }
+}
+
+#[test]
+fn helm_warns_of_links_to_runbooks_that_lead_nowhere() {
+    let scratch = Scratch::new("links");
+    let small = fs::read_to_string(values("small")).expect("a file is read");
+    let wiki = "runbooksUrl: https://wiki.example.org/lamplighter\n";
+    for (more, warned) in [
+        ("", false),
+        ("prometheusRule: {enabled: true}\n", true),
+        ("dashboards: {enabled: true}\n", true),
+        (&format!("dashboards: {{enabled: true}}\n{wiki}"), false),
+        (&format!("prometheusRule: {{enabled: true}}\n{wiki}"), false),
+    ] {
+        let given = scratch.write("given.yaml", &format!("{small}{more}"));
+        let rendered = render_with(&chart(), ANY, &[given]);
+        let release = rendered["given"].as_ref().expect("it renders");
+        let told = release
+            .notes()
+            .contains("WARNING: alerts and dashboards link to https://example.com");
+        assert_eq!(told, warned, "{more}: {}", release.notes());
+        let leads_nowhere = release
+            .objects()
+            .iter()
+            .any(|made| made.to_string().contains("example.com/lamplighter/runbooks"));
+        assert_eq!(leads_nowhere, warned, "{more}");
     }
 }
 

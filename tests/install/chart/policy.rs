@@ -12,7 +12,7 @@ use super::{render, repository};
 use crate::support::Scratch;
 
 /// Policies that are not kept: by which objects, and why.
-const NOT_KEPT: [(&str, &str, &str); 10] = [
+const NOT_KEPT: [(&str, &str, &str); 9] = [
     (
         "CKV_K8S_11",
         "",
@@ -28,11 +28,6 @@ const NOT_KEPT: [(&str, &str, &str); 10] = [
         "the client takes its token from the environment only",
     ),
     ("CKV_K8S_35", "lights", "its values ask for that"),
-    (
-        "CKV_DOCKER_2",
-        "",
-        "whoever runs it asks the admin port; there is nothing in it that could",
-    ),
     ("CKV2_K8S_6", "-test", "nobody connects to it"),
     ("CKV2_K8S_6", "lights", "its values ask for none"),
 ];

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::app::a_build_lights_an_app_and_puts_it_out;
 use super::cli::{Account, REGION, Terraform, text};
 use super::policies::calls;
-use crate::support::{Program, Scratch, Signal, aws, get, lamplighter, until};
+use crate::manual::{Shell, after, block, filled_for};
+use crate::support::{Program, Scratch, Signal, aws, get, lamplighter, tool, until};
 
 const EXAMPLE: &str = "examples/complete";
 /// Where MiniStack does not give back what it was given. Anything else that a second plan would change is a mistake.
@@ -35,6 +36,7 @@ fn the_complete_example_can_be_installed_and_lights_and_puts_out_an_app() {
             the_tables_are_those_of_tables_create(&terraform.scratch, &account);
             the_daemon_gets_ready(&terraform.scratch, &account);
         });
+        scope.spawn(|| the_commands_for_ecs_find_what_was_made(&terraform, &account));
         scope.spawn(|| every_event_arrives_and_no_other(&account, &outputs));
         scope.spawn(|| a_build_lights_an_app_and_puts_it_out(&terraform, &account));
     });
@@ -44,21 +46,69 @@ fn the_complete_example_can_be_installed_and_lights_and_puts_out_an_app() {
 #[track_caller]
 fn apply(terraform: &Terraform, account: &Account) -> Value {
     let module = terraform.module(EXAMPLE);
-    let variables = account.script("surroundings.py", &[]);
-    std::fs::write(module.join("terraform.tfvars.json"), variables).expect("variables are written");
+    let surroundings = account.script("surroundings.py", &[]);
+    let surroundings: Value = serde_json::from_str(&surroundings).expect("it prints JSON");
+    let token = format!("api_token_sha256  = \"{}1\"", "0".repeat(63));
+    let gaps = [
+        ("api_token_sha256  = \"…\"", token.as_str()),
+        ("YOUR-PORTAL", "site"),
+    ];
+    let given = filled_for(block("lamplighter_image"), &surroundings, &gaps);
+    // What the example knows besides.
+    let mut more = surroundings;
+    more.as_object_mut()
+        .expect("variables have names")
+        .retain(|name, _| !given.lines().any(|line| line.split(' ').next() == Some(name)));
+    assert!(
+        more.get("events").is_some() && more.get("dns").is_none(),
+        "{more}"
+    );
+    std::fs::write(module.join("terraform.tfvars"), given).expect("variables are written");
+    std::fs::write(module.join("more.auto.tfvars.json"), more.to_string()).expect("variables are written");
     // At an address without a domain, buckets are part of the path.
     let path_style = "provider \"aws\" {\n  s3_use_path_style = true\n}\n";
     std::fs::write(module.join("override.tf"), path_style).expect("an override is written");
-    terraform.init(EXAMPLE);
-    terraform.run(
-        EXAMPLE,
-        &account.endpoint,
-        &["apply", "-auto-approve", "-no-color", "-parallelism=30"],
-    );
+    let mut shell = shell(terraform, account);
+    shell.set("TF_CLI_ARGS_init", "-backend=false");
+    shell.set("TF_CLI_ARGS_apply", "-auto-approve -no-color -parallelism=30");
+    shell.run(&block("terraform init"));
     let outputs = terraform.run(EXAMPLE, &account.endpoint, &["output", "-json"]);
     let outputs = serde_json::from_str(&outputs).expect("outputs are JSON");
     no_secret_is_in_the_state(&module);
     outputs
+}
+
+/// Where the example is, with Terraform and the AWS CLI.
+fn shell(terraform: &Terraform, account: &Account) -> Shell {
+    let module = terraform.module(EXAMPLE);
+    let mut shell = Shell::new(&terraform.scratch, module, &account.endpoint, REGION);
+    for (name, value) in terraform.environment(&account.endpoint) {
+        if name != "PATH" {
+            shell.set(&name, &value);
+        }
+    }
+    shell
+}
+
+/// One command is recorded: the AWS CLI that tests have is the first, in which logs have no tail.
+#[track_caller]
+fn the_commands_for_ecs_find_what_was_made(terraform: &Terraform, account: &Account) {
+    let shell = shell(terraform, account);
+    let tail = format!(
+        "[ \"$1 $2\" = 'logs tail' ] || exec '{}' \"$@\"",
+        tool("aws").display()
+    );
+    shell.record("aws", &tail);
+    shell.run(&block("services-stable"));
+    let calls = shell.calls();
+    let group = after(&calls[1], "tail");
+    let known = shell.run(&format!(
+        "aws logs describe-log-groups --log-group-name-prefix {group}"
+    ));
+    assert!(known.contains(&format!("\"{group}\"")), "{known}");
+
+    // Their addresses; what becomes of these in Prometheus is tested where there is one.
+    shell.run(&(block("aws ecs list-tasks") + "[ -n \"$tasks\" ]"));
 }
 
 /// The one token of the example is there as its hash, and secrets as their addresses.

@@ -44,7 +44,7 @@ fn passes_its_tests(module: &str, runs: usize) {
 
 #[test]
 fn lamplighter_makes_what_was_asked_for_and_refuses_bad_values() {
-    passes_its_tests("lamplighter", 21);
+    passes_its_tests("lamplighter", 23);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use lamplighter::model::policy::{BuildEnv, OPERATION_ID_VARIABLE, STATE_TABLE_VARIABLE};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,14 +18,19 @@ const EXAMPLE: &str = "examples/complete";
 const HERE: &str = "eu-central-1:000000000000";
 
 /// What parliament says and is no mistake, with what it says it of.
-const EXCUSED: [(&str, &str, &str); 5] = [
+const EXCUSED: [(&str, &str, &str); 6] = [
     // AWS: it lists by container instance, of which Fargate has none; the cluster is a condition.
     ("daemon", "RESOURCE_STAR", "ecs:ListTasks"),
     ("operator", "RESOURCE_STAR", "ecs:ListTasks"),
     // It asks for Network Load Balancers too, which have no host names.
     ("build", "RESOURCE_MISMATCH", "elasticloadbalancing:CreateRule"),
     ("build", "RESOURCE_MISMATCH", "elasticloadbalancing:DeleteRule"),
-    // Newer than its list of conditions; AWS documents it.
+    // Newer than its list of conditions; AWS documents both.
+    (
+        "daemon",
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        "codebuild:environment.environmentVariables.name",
+    ),
     (
         "build",
         "UNKNOWN_CONDITION_FOR_ACTION",
@@ -121,6 +127,7 @@ fn the_policies_allow_what_is_needed_and_nothing_else() {
     parliament_has_nothing_new_to_say(&terraform, &policies);
     cloudsplaining_has_nothing_new_to_say(&terraform, &policies);
     the_daemon_may_do_what_it_does(&policies["daemon"]);
+    builds_may_be_given_what_the_daemon_gives(&policies["daemon"]);
     every_case_is_judged_as_expected(&policies, &variables);
 }
 
@@ -205,6 +212,41 @@ fn the_daemon_may_do_what_it_does(policy: &Value) {
         .filter(|(operation, _)| operation != "ecs:DeleteService")
         .collect();
     assert_eq!(allowed, made);
+}
+
+/// The names that builds are always given, as the daemon has them and as the policy lets them.
+#[track_caller]
+fn builds_may_be_given_what_the_daemon_gives(daemon: &Value) {
+    let BuildEnv {
+        action,
+        host_name,
+        resource_name,
+        instance_id,
+        user_id,
+        app,
+        spec_hash,
+    } = BuildEnv::default();
+    let fixed = [OPERATION_ID_VARIABLE, STATE_TABLE_VARIABLE].map(str::to_owned);
+    let given = [
+        action,
+        host_name,
+        resource_name,
+        instance_id,
+        user_id,
+        app,
+        spec_hash,
+    ];
+    let given: BTreeSet<String> = given.into_iter().chain(fixed).collect();
+    let statements = daemon["Statement"].as_array().expect("it has statements").iter();
+    let denial = statements
+        .clone()
+        .find(|statement| statement["Sid"] == "NoOtherVariables");
+    let names = &denial.expect("the example has it")["Condition"]["ForAnyValue:StringNotLike"];
+    let names = listed(&names["codebuild:environment.environmentVariables.name"]);
+    assert_eq!(
+        names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(),
+        given
+    );
 }
 
 /// On what the daemon's calls are made in the example, and what AWS knows of them.

@@ -64,8 +64,10 @@ resource "aws_lb_listener_rule" "api" {
 module "lamplighter" {
   source = "../../lamplighter"
 
-  projects            = [local.project]
-  clusters            = [aws_ecs_cluster.apps.name]
+  projects = [local.project]
+  clusters = [aws_ecs_cluster.apps.name]
+  # The names of parameters, once the catalogue in lamplighter.toml.tftpl has some.
+  build_variables     = []
   events              = var.events
   portal_principals   = var.portal_principals
   operator_principals = var.operator_principals

@@ -46,8 +46,24 @@ run "tables_and_policies_alone" {
     error_message = "a table lacks protection, backups or encryption"
   }
   assert {
+    condition     = !strcontains(aws_iam_policy.daemon.policy, "NoOtherVariables")
+    error_message = "variables of builds are denied though nobody said which there are"
+  }
+  assert {
     condition     = !strcontains(aws_iam_policy.daemon.policy, "ecs:DeleteService")
     error_message = "the daemon may delete services though nobody asked for that"
+  }
+}
+
+run "variables_of_builds" {
+  variables { build_variables = ["TF_VAR_size", "EXTRA_*"] }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_policy.daemon.policy).Statement :
+      slice(reverse(statement.Condition["ForAnyValue:StringNotLike"]["codebuild:environment.environmentVariables.name"]), 0, 2)
+      if statement.Sid == "NoOtherVariables"
+    ] == [["EXTRA_*", "TF_VAR_size"]]
+    error_message = "builds are not given the variables that are named"
   }
 }
 
@@ -158,6 +174,13 @@ run "daemon_on_fargate" {
       container.readonlyRootFilesystem && container.linuxParameters.capabilities.drop == ["ALL"]
     ])
     error_message = "a container may write to its root or has capabilities"
+  }
+  assert {
+    condition = [
+      for container in jsondecode(aws_ecs_task_definition.daemon["daemon"].container_definitions) :
+      container.healthCheck if can(container.healthCheck)
+    ] == [{ command = ["CMD", "/lamplighter", "healthy"], interval = 30, timeout = 5, retries = 3, startPeriod = 15 }]
+    error_message = "ECS does not ask the daemon how it is, or asks the container that ends"
   }
   assert {
     condition = one([

@@ -250,3 +250,11 @@ run "thirteenth_of_each" {
   }
   expect_failures = [var.service]
 }
+
+run "a_variable_that_can_have_no_such_name" {
+  command = plan
+  variables {
+    build_variables = ["TF_VAR_size", "*"]
+  }
+  expect_failures = [var.build_variables]
+}
