@@ -240,7 +240,7 @@ def look_for_writable(pid):
     """The files and folders of a container's process, those of them that can be written to, and those that could be if
     the root were not read-only."""
     # With the dot, the folder that the link leads to.
-    root = f"/proc/{pid}/root/."
+    root = os.path.join(f"/proc/{pid}/root", ".")
     seen, writable, owned = [], [], []
     for place, folders, files in os.walk(root):
         if place == root:
