@@ -14,6 +14,8 @@ mod conflict;
 mod cost;
 mod crash;
 mod deaf;
+#[path = "../support/documented.rs"]
+mod documented;
 mod drift;
 mod failure;
 mod fortnight;
@@ -36,4 +38,5 @@ mod planted;
 mod replicas;
 mod resume;
 mod rows;
+mod shown;
 mod warn;
