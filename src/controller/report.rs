@@ -13,7 +13,7 @@ use crate::cloud::{Result, StateStore};
 use crate::metrics::Standing;
 use crate::model::cost::Cost;
 use crate::model::history::Event;
-use crate::model::lease::Shard;
+use crate::model::lease::{Held, Shard};
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
 use crate::model::policy::Policy;
@@ -146,7 +146,7 @@ impl Controller {
     }
 
     /// How the ends of days stand, and what runs and what does not is worth.
-    pub(super) fn publish_day(&self, fleet: &Fleet, ours: &[&Memory], now: Timestamp) {
+    pub(super) fn publish_day(&self, fleet: &Fleet, held: &Held, ours: &[&Memory], now: Timestamp) {
         let mut standing = Standing::default();
         let (mut saving, mut saving_cost) = (0_u32, Cost::ZERO);
         for memory in ours {
@@ -169,6 +169,9 @@ impl Controller {
             .filter_map(|orphan| report::hourly_of_orphan(orphan, &self.policy))
             .sum();
         let passed = self.since_last_told(now);
+        // Each replica sees all of them, and counts those of its shards.
+        let ours = orphans.iter().filter(|orphan| held.has(&orphan.id)).count();
+        standing.orphaned = passed.unsigned_abs() * u32::try_from(ours).unwrap_or(u32::MAX);
         standing.saved = passed.unsigned_abs().saturating_mul(saving);
         standing.saved_cost = saving_cost.over(passed);
         self.metrics.day.stand(&standing);

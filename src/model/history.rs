@@ -76,6 +76,9 @@ pub struct Inputs {
     /// Since when its row had been missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_gone_since: Option<Timestamp>,
+    /// Since when it had been an orphan: found in AWS, and nothing asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_since: Option<Timestamp>,
     /// The newest operation, which names its build's gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
@@ -114,6 +117,7 @@ impl Inputs {
             stop_due: stop.map(|stop| stop.due),
             woken_at: memory.woken_at,
             row_gone_since: memory.row_gone.as_ref().map(|gone| gone.since),
+            found_since: memory.found.as_ref().map(|found| found.since),
             operation: operation.map(|operation| operation.id.to_string()),
             build: operation.and_then(|operation| operation.build.as_ref().map(ToString::to_string)),
             failures: memory.failures.as_ref().map_or(0, |failures| failures.count),

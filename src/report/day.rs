@@ -30,6 +30,7 @@ pub fn of(day: &Day, known: &Known<'_>, policy: &Policy, now: Timestamp) -> Repo
         exempt.extend(exemptions(*subject, &life, day, now));
         left.extend(left_over(*subject, policy));
     }
+    known.orphans.iter().for_each(|orphan| meter.count_stray(orphan));
     left.extend(known.orphans.iter().map(|orphan| stray(orphan, policy)));
     due.sort_by(|a, b| (a.due, &a.which.id).cmp(&(b.due, &b.which.id)));
     exempt.sort_by(|a, b| (a.since, &a.which.id).cmp(&(b.since, &b.which.id)));

@@ -173,6 +173,9 @@ pub struct Money {
     pub exempt: Hours,
     /// Hours in which they ran although they were due.
     pub overdue: Hours,
+    /// Hours in which orphans ran, as far as it is known since when.
+    #[serde(default)]
+    pub orphans: Orphaned,
     /// Hours in which they did not run because a stop had come.
     pub saved: Hours,
     /// What all that is left costs an hour, now.
@@ -188,6 +191,17 @@ pub struct Hours {
     pub hours: f64,
     /// What they cost.
     pub cost: Cost,
+}
+
+/// Hours in which orphans ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphaned {
+    /// All of them, and what those cost of which that is known.
+    #[serde(flatten)]
+    pub hours: Hours,
+    /// How many of them are of orphans of which nobody knows what an hour costs.
+    pub unpriced_hours: f64,
 }
 
 /// Minutes of builds in a month.

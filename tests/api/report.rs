@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::api::Access;
+use lamplighter::inventory::Stray;
 use lamplighter::model::cost::Spent;
 use lamplighter::model::history::{Event, Inputs};
 use lamplighter::model::memory::{Deployment, Found, Memory, Stop};
@@ -12,15 +13,19 @@ use serde_json::{Value, json};
 
 use crate::support::{Fake, Served, id, time};
 
-/// What history says of `a1`: at each time its phase, and whatever else mattered.
+/// What history says of `a1`, and nothing else: at each time its phase, and whatever else mattered.
 fn tell(fake: &Fake, lines: &[(&str, &str, Inputs)]) {
+    fake.events.lock().unwrap().clear();
+    tell_of(fake, "a1", lines);
+}
+
+fn tell_of(fake: &Fake, app: &str, lines: &[(&str, &str, Inputs)]) {
     let mut events = fake.events.lock().unwrap();
-    events.clear();
     for (n, (at, phase, inputs)) in (0..).zip(lines) {
         let at: Timestamp = time(at);
         let (key, ttl) = Event::keys(at, Entropy([n; 16]));
         events.push(Event {
-            id: id("a1"),
+            id: id(app),
             at: key,
             time: at,
             rule: "Any".to_owned(),
@@ -150,6 +155,7 @@ Money:
   ran 8.50 h, 0.85 EUR
   ran exempt 0.00 h, 0.00 EUR
   ran although due 0.50 h, 0.05 EUR
+  ran as orphans 0.00 h, 0.00 EUR
   saved by stops 2.00 h, 0.20 EUR
   what is left costs 0.00 EUR an hour
   builds of 2026-11: 103 of 100 minutes, 0.02 EUR
@@ -286,6 +292,79 @@ async fn orphans_and_rows_that_want_destruction_are_left_over_too() {
     assert_eq!(told(0), (json!("d4"), json!("Orphan"), json!(0.1)));
     assert_eq!(told(1), (json!("a1"), json!("Unwanted"), json!(0.1)));
     assert_eq!(left.as_array().unwrap().len(), 2);
+}
+
+/// One that was found in the night and destroyed at six, one that is there and whose price is known, and one of which nobody
+/// knows what it is, seen for half an hour.
+#[tokio::test]
+async fn orphans_have_hours_and_those_of_unknown_cost_are_told_apart() {
+    let served = in_the_evening(|_| {}).await;
+    let found = |since: &str| Inputs {
+        found_since: Some(time(since)),
+        ..Inputs::default()
+    };
+    let orphan = |name: &str, since: &str, gone: bool| {
+        let mut memory = served.fake.memories.lock().unwrap()[&id("a1")].clone();
+        deployed(&mut memory);
+        memory.id = id(name);
+        memory.accepted = None;
+        memory.found = Some(Found { since: time(since) });
+        memory.status.phase = Phase::Pending;
+        if gone {
+            memory.deployment = None;
+            memory.status.phase = Phase::Destroyed;
+        }
+        served.fake.memories.lock().unwrap().insert(id(name), memory);
+    };
+    tell(&served.fake, &[]);
+    let night = "2026-11-18T22:00:00Z";
+    orphan("d4", night, true);
+    orphan("e5", "2026-11-20T10:30:00Z", false);
+    tell_of(
+        &served.fake,
+        "d4",
+        &[
+            (night, "Pending", found(night)),
+            ("2026-11-20T04:00:00Z", "Destroying", found(night)),
+            ("2026-11-20T05:00:00Z", "Destroyed", found(night)),
+        ],
+    );
+    let at = "2026-11-20T10:30:00Z";
+    tell_of(&served.fake, "e5", &[(at, "Pending", found(at))]);
+    served.fake.sweep();
+    let stray = |name: &str, since: Option<&str>| Stray {
+        id: id(name),
+        cluster: None,
+        service: None,
+        identity: None,
+        has_row: false,
+        seen_since: since.map(time),
+    };
+    // What is remembered already, and what nobody has noted, adds nothing.
+    served.fake.fleet.lock().unwrap().strays = vec![
+        stray("e5", Some(night)),
+        stray("f6", Some("2026-11-20T20:00:00Z")),
+        stray("g7", None),
+    ];
+    let told = report(&served, "today").await;
+    // Six hours of this day, of which nothing tells the price any more; ten hours at a price; half an hour at none.
+    assert_eq!(
+        told["money"]["orphans"],
+        json!({"hours": 16.5, "cost": 1.0, "unpricedHours": 6.5}),
+        "{told}"
+    );
+    assert_eq!(hours(&told), [0, 0, 0, 0]);
+    let text = told["text"].as_str().unwrap();
+    for line in [
+        "  ran as orphans 16.50 h, 1.00 EUR and 6.50 h of unknown cost\n",
+        "f6  orphan since 2026-11-20 21:00:00 +01:00, nobody knows what an hour costs: Unidentified\n",
+        "g7  orphan just found, nobody knows what an hour costs: Unidentified\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    // The day before, only the first one was there.
+    let before = report(&served, "yesterday").await;
+    assert_eq!(before["money"]["orphans"]["hours"], 24.0);
 }
 
 #[tokio::test]

@@ -48,6 +48,10 @@ async fn what_nobody_asks_for_any_more_is_listed_with_its_owner_and_reaped_after
     let quarantined = "lamplighter_orphans{state=\"Quarantined\"}";
     lab.eventually("counted", async || lab.metric(quarantined).await == 1)
         .await;
+    lab.clock.shift(SignedDuration::from_mins(5));
+    let time = "lamplighter_orphan_time_seconds_total";
+    lab.eventually("its time is counted", async || lab.metric(time).await >= 300)
+        .await;
     lab.stop().await;
 
     lab.config.policy.orphans.reap = true;
