@@ -262,6 +262,44 @@ fn both_forms_of_rows_are_read_alike() {
     assert_eq!(prints(&words), shown(&[]));
 }
 
+/// No row says it; the status in the list does. One by its row counts by that, which policy bounds.
+#[test]
+fn an_exemption_in_a_list_that_was_given_through_the_api_counts() {
+    let folder = Folder::new("given");
+    let list = |exemption: serde_json::Value| {
+        let app = serde_json::json!({
+            "id": "a", "hasRow": true, "user": "ann", "app": "shop", "desired": "Running", "requestedAt": "2026-10-21T10:00:00Z",
+            "status": {"phase": "Ready", "conditions": [], "exemption": exemption},
+        });
+        folder.holding("list.json", &serde_json::json!({"apps": [app]}).to_string())
+    };
+    let exemption = |source: &str| serde_json::json!({"since": "2026-10-21T17:00:00Z", "until": "2026-10-22T20:30:00Z", "source": source, "by": "the desk"});
+    let given = prints(&of_rows(&list(exemption("Api"))));
+    assert!(
+        given.contains("22:00 warn (KeepUntil)  22:30 suspend (KeepUntil)"),
+        "{given}"
+    );
+    for none in [exemption("Row"), serde_json::Value::Null] {
+        let printed = prints(&of_rows(&list(none)));
+        assert!(!printed.contains("KeepUntil"), "{printed}");
+    }
+    for (until, field) in [
+        (serde_json::json!("tomorrow"), "until"),
+        (serde_json::json!(7), "until"),
+    ] {
+        let mut wrong = exemption("Api");
+        wrong[field] = until;
+        let path = list(wrong);
+        let output = run(&of_rows(&path));
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains("apps[0].status.exemption.until is no time: leave the list as"),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_row_is_told_with_its_field() {
     let folder = Folder::new("rows");
