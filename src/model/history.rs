@@ -70,6 +70,9 @@ pub struct Inputs {
     /// When that stop was due: the boundary, or the end of what put it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_due: Option<Timestamp>,
+    /// Since when it had been away by that stop and those before it, where it was not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_since: Option<Timestamp>,
     /// When its schedule last let it run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub woken_at: Option<Timestamp>,
@@ -115,6 +118,7 @@ impl Inputs {
             expires_at: accepted.and_then(|spec| spec.expires_at),
             stop_rule: stop.map(|stop| stop.rule.clone()),
             stop_due: stop.map(|stop| stop.due),
+            away_since: stop.and_then(|stop| stop.away_since),
             woken_at: memory.woken_at,
             row_gone_since: memory.row_gone.as_ref().map(|gone| gone.since),
             found_since: memory.found.as_ref().map(|found| found.since),

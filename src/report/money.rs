@@ -86,9 +86,9 @@ pub(super) fn exempt(inputs: &Inputs) -> Option<(Timestamp, Timestamp)> {
     (since < until).then_some((since, until))
 }
 
-/// Until when an app that a stop has put down counts as saved.
+/// Until when an app that a stop has put down counts as saved. Stops that follow each other are one absence.
 fn saved_until(inputs: &Inputs, costs: &Costs) -> Option<Timestamp> {
-    let due = inputs.stop_due?;
+    let due = inputs.away_since.or(inputs.stop_due)?;
     (inputs.desired == Some(Desired::Running)).then(|| later(due, costs.saved_at_most))
 }
 

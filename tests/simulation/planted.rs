@@ -72,6 +72,7 @@ fn finder(bug: Bug) -> Finder {
         Bug::LeaseForEver => Finder::Seed(4),
         Bug::CurfewForgotten | Bug::OwnerIgnored => Finder::Seed(5),
         Bug::NightsNotCounted => Finder::Seed(6),
+        Bug::ExemptNightsCounted => Finder::Elsewhere,
         Bug::BoundaryIsBefore => Finder::Seed(7),
         Bug::GateLeftOpen | Bug::GateIgnored | Bug::PoisonEndsSweep | Bug::WeekNotCounted => Finder::Seed(8),
         Bug::DestroyNotVerified | Bug::SurvivorIgnored => Finder::Seed(9),
