@@ -177,6 +177,7 @@ impl Controller {
             state.sweep_trouble = None;
             state.poll_trouble = None;
             state.fleet.as_of = Some(sweep.rows_read_at);
+            state.reported = sweep.state.reported;
             state.fleet.pauses.clone_from(&sweep.state.pauses);
             state.fleet.unreadable.clone_from(&sweep.state.unreadable);
             let ids = sweep.ids();

@@ -175,15 +175,13 @@ impl Clock<'_> {
             || "just found".to_owned(),
             |at| format!("since {}", self.full(at)),
         );
-        let cost = left
-            .cost_per_hour
-            .map_or_else(
-                || match left.kind {
-                    LeftKind::Orphan => ", nobody knows what an hour costs".to_owned(),
-                    LeftKind::Due | LeftKind::Unwanted => String::new(),
-                },
-                |cost| format!(", {cost} {currency} an hour"),
-            );
+        let cost = left.cost_per_hour.map_or_else(
+            || match left.kind {
+                LeftKind::Orphan => ", nobody knows what an hour costs".to_owned(),
+                LeftKind::Due | LeftKind::Unwanted => String::new(),
+            },
+            |cost| format!(", {cost} {currency} an hour"),
+        );
         format!("{}  {what} {since}{cost}: {}", which(&left.which), left.reason)
     }
 }

@@ -30,6 +30,7 @@ mod keep;
 mod lab;
 mod life;
 mod mind;
+mod missed;
 mod night;
 mod orphans;
 mod pause;
