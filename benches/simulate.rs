@@ -98,7 +98,7 @@ fn baseline(apps: &Apps, policy: &Policy, from: Timestamp) -> Duration {
             .filter(|app| forecast(&app.row, None, None, policy, from).course.is_some());
         assert_eq!(up.count(), apps.apps.len());
         rounds += 1;
-        let took = used(clock) - began;
+        let took = used(clock).saturating_sub(began);
         if took >= Duration::from_millis(200) {
             return took / rounds;
         }
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     let clock = tokio::time::Instant::now();
     let began = used(clock);
     let year = simulate(&apps, &policy, Span::of_days(from, 365));
-    let took = used(clock) - began;
+    let took = used(clock).saturating_sub(began);
     let changes: usize = year.lives.iter().map(|life| life.changes.len()).sum();
     assert!(changes > many * 500, "{changes} changes are too few for a year");
     let each = took.as_secs_f64() / changes as f64 * 1e9;

@@ -192,9 +192,8 @@ fn given(status: Option<&RawValue>) -> Result<Option<Exempt>, String> {
     let Some(RawValue::Map(status)) = status else {
         return Ok(None);
     };
-    let exemption = match status.get("exemption") {
-        Some(RawValue::Map(exemption)) => exemption,
-        Some(_) | None => return Ok(None),
+    let Some(RawValue::Map(exemption)) = status.get("exemption") else {
+        return Ok(None);
     };
     if exemption.get("source") != Some(&RawValue::Text("Api".to_owned())) {
         return Ok(None);

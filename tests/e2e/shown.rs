@@ -124,7 +124,7 @@ async fn lab() -> (Lab, Receiver) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documents_show_what_a_daemon_says_of_exemptions_warnings_nights_and_owners() {
-    let (lab, receiver) = lab().await;
+    let (lab, receiver) = Box::pin(lab()).await;
     let (mut watching, mut news) = (watch(&lab, "ann-wiki").await, String::new());
     for (id, user) in [("ann-wiki", "ann"), ("ben-wiki", "ben")] {
         let host = format!("{id}.localhost");

@@ -72,7 +72,6 @@ fn finder(bug: Bug) -> Finder {
         Bug::LeaseForEver => Finder::Seed(4),
         Bug::CurfewForgotten | Bug::OwnerIgnored => Finder::Seed(5),
         Bug::NightsNotCounted => Finder::Seed(6),
-        Bug::ExemptNightsCounted => Finder::Elsewhere,
         Bug::BoundaryIsBefore => Finder::Seed(7),
         Bug::GateLeftOpen | Bug::GateIgnored | Bug::PoisonEndsSweep | Bug::WeekNotCounted => Finder::Seed(8),
         Bug::DestroyNotVerified | Bug::SurvivorIgnored => Finder::Seed(9),
@@ -96,6 +95,7 @@ fn finder(bug: Bug) -> Finder {
         | Bug::RefusalForgotten
         | Bug::HostRenamed
         | Bug::FirstPageOnly
+        | Bug::ExemptNightsCounted
         | Bug::HistoryIgnored => Finder::Elsewhere,
     }
 }
