@@ -145,6 +145,8 @@ mod catalogue {
         ClosingIgnored,
         /// what is suspended stays so, however many nights nobody asks for it
         NightsNotCounted,
+        /// nights in which an exemption held count as nights unused
+        ExemptNightsCounted,
         /// an owner who is not active any more is ignored
         OwnerIgnored,
         /// a row that is gone is acted on at once

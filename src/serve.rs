@@ -142,6 +142,7 @@ pub async fn run(config: &Config, world: World, shutdown: impl Future<Output = (
         seed: seed(),
     });
     let state = ApiState {
+        reports: Arc::default(),
         desired: cloud.desired,
         state: cloud.state,
         handle: controller.clone(),

@@ -487,6 +487,7 @@ async fn orphans_and_leftovers_are_listed_as_data() {
             service: None,
             identity: None,
             has_row: false,
+            seen_since: None,
         }];
         let app = fleet.apps.get_mut(&id("a1")).unwrap();
         app.memory.as_mut().unwrap().leftover = Some(Leftover {

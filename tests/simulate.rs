@@ -4,18 +4,18 @@
 //! With `UPDATE_EXAMPLES=1` the documents and the golden texts are written anew instead of compared.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/documented.rs"]
+mod documented;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use documented::{documented, root, updates};
 use lamplighter::cloud::{Rows, StateSnapshot};
 use lamplighter::config::Config;
 use lamplighter::model::name::{AppId, User};
 use lamplighter::model::row::{RawValue, Row};
 use lamplighter::simulate::{Apps, Span, simulate};
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// A folder that is there as long as the test.
 struct Folder(PathBuf);
@@ -106,10 +106,6 @@ const OTHER: [&str; 8] = [
     "tests/simulate/example.toml",
 ];
 
-fn updates() -> bool {
-    std::env::var_os("UPDATE_EXAMPLES").is_some()
-}
-
 /// Compares with what a file holds.
 #[track_caller]
 fn holds(path: &str, now: &str) {
@@ -119,42 +115,6 @@ fn holds(path: &str, now: &str) {
     }
     let held = std::fs::read_to_string(&path).unwrap();
     assert_eq!(held, now, "{}: UPDATE_EXAMPLES=1 writes it anew", path.display());
-}
-
-/// Compares with the block of a document that follows a command, which is indented by four blanks.
-#[track_caller]
-fn documented(document: &str, command: &str, now: &str) {
-    let path = root().join(document);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let begin = format!("    $ {command}\n");
-    let (before, rest) = text
-        .split_once(&begin)
-        .unwrap_or_else(|| panic!("{document} has no {begin}"));
-    let lines = rest.split_inclusive('\n');
-    let block: String = lines
-        .take_while(|line| line.starts_with("    ") || *line == "\n")
-        .collect();
-    let block = block.trim_end();
-    let new: String = now
-        .lines()
-        .map(|line| {
-            if line.is_empty() {
-                "\n".to_owned()
-            } else {
-                format!("    {line}\n")
-            }
-        })
-        .collect();
-    if updates() {
-        let after = &rest[block.len()..];
-        std::fs::write(&path, format!("{before}{begin}{}{after}", new.trim_end())).unwrap();
-        return;
-    }
-    assert_eq!(
-        block,
-        new.trim_end(),
-        "{document}: UPDATE_EXAMPLES=1 writes it anew"
-    );
 }
 
 /// A change of the clock, a day off, exemptions, `enforce`, `keep`, wakes and `destroy_after`, all in one fortnight.
@@ -175,6 +135,24 @@ fn the_documents_show_what_is_printed() {
     let mut words = OTHER.to_vec();
     words.extend(["--format", "json"]);
     holds("tests/simulate/difference.json", &prints(&words));
+}
+
+/// A schedule with mistakes that contradict each other in every way that people hit upon.
+#[test]
+fn the_documents_show_what_a_bad_schedule_is_told() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lamplighter"))
+        .current_dir(root().join("tests/simulate"))
+        .env_clear()
+        .args(["config", "check", "--config", "wrong.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    documented(
+        "docs/time.md",
+        "lamplighter config check --config wrong.toml",
+        &String::from_utf8(output.stderr).unwrap(),
+    );
 }
 
 /// Spring: a night of 23 hours, made-up apps, and a request that is held.
@@ -282,6 +260,44 @@ fn both_forms_of_rows_are_read_alike() {
         &list,
     ];
     assert_eq!(prints(&words), shown(&[]));
+}
+
+/// No row says it; the status in the list does. One by its row counts by that, which policy bounds.
+#[test]
+fn an_exemption_in_a_list_that_was_given_through_the_api_counts() {
+    let folder = Folder::new("given");
+    let list = |exemption: serde_json::Value| {
+        let app = serde_json::json!({
+            "id": "a", "hasRow": true, "user": "ann", "app": "shop", "desired": "Running", "requestedAt": "2026-10-21T10:00:00Z",
+            "status": {"phase": "Ready", "conditions": [], "exemption": exemption},
+        });
+        folder.holding("list.json", &serde_json::json!({"apps": [app]}).to_string())
+    };
+    let exemption = |source: &str| serde_json::json!({"since": "2026-10-21T17:00:00Z", "until": "2026-10-22T20:30:00Z", "source": source, "by": "the desk"});
+    let given = prints(&of_rows(&list(exemption("Api"))));
+    assert!(
+        given.contains("22:00 warn (KeepUntil)  22:30 suspend (KeepUntil)"),
+        "{given}"
+    );
+    for none in [exemption("Row"), serde_json::Value::Null] {
+        let printed = prints(&of_rows(&list(none)));
+        assert!(!printed.contains("KeepUntil"), "{printed}");
+    }
+    for (until, field) in [
+        (serde_json::json!("tomorrow"), "until"),
+        (serde_json::json!(7), "until"),
+    ] {
+        let mut wrong = exemption("Api");
+        wrong[field] = until;
+        let path = list(wrong);
+        let output = run(&of_rows(&path));
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains("apps[0].status.exemption.until is no time: leave the list as"),
+            "{told}"
+        );
+    }
 }
 
 #[test]

@@ -50,8 +50,9 @@ def board():
              (same("lamplighter_cost_per_hour", ORPHANED, by="reason"), "{{reason}}"), unit="none", stacked=True)
     it.lines("Saved cost", "What stops have saved against running on, in the currency of the configuration.",
              (events("lamplighter_saved_cost_total"), "saved"), unit="none", counts=True)
-    it.lines("Saved time", "For how long apps were not up because they were stopped.",
-             (events("lamplighter_saved_time_seconds_total"), "saved"), unit="s", counts=True)
+    it.lines("Saved and orphaned time", "For how long apps were not up because they were stopped, and for how long orphans were there.",
+             (events("lamplighter_saved_time_seconds_total"), "saved"),
+             (events("lamplighter_orphan_time_seconds_total"), "orphans"), unit="s", counts=True)
 
     it.row("What is left, and what is held")
     it.bars("Orphans", "Apps that AWS shows and that nothing asks for.", same("lamplighter_orphans", by="state"), "{{state}}",

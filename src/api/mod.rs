@@ -31,6 +31,7 @@ mod orphans;
 mod pauses;
 pub mod problem;
 mod report;
+mod reports;
 mod serve;
 mod values;
 mod watch;
@@ -38,6 +39,7 @@ pub mod why;
 
 pub use crate::controller::handle::{AppSummary, Feed, Fleet, Handle, News, Readiness, Shards};
 pub use access::Access;
+pub use reports::Reports;
 pub use serve::serve;
 
 use problem::{Code, Refused};
@@ -59,6 +61,8 @@ pub struct ApiState {
     pub levels: Arc<Levels>,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Reports that were made lately.
+    pub reports: Arc<Reports>,
 }
 
 /// What answers a method at a path.

@@ -33,8 +33,9 @@ pub(super) async fn show(
             "The first complete sweep is not over; a report would look better than the tables are.",
         ));
     }
-    let report = fleet
-        .report(&day, &state.policy, &state.state, state.handle.now())
+    let report = state
+        .reports
+        .of(&day, &fleet, &state.policy, &state.state, state.handle.now())
         .await;
     Ok(Json(report.map_err(|error| Refused::read(&error))?).into_response())
 }

@@ -270,6 +270,7 @@ fn facts(inputs: &Inputs, requested_by: Option<&str>) -> String {
         stop.map(|(rule, due)| format!("stop {rule} due {}", utc(due))),
         time("woken", inputs.woken_at),
         time("row missed since", inputs.row_gone_since),
+        time("an orphan since", inputs.found_since),
         word("build", inputs.build.as_deref()),
         (inputs.failures > 0).then(|| format!("{} failed in a row", inputs.failures)),
         word("holds", inputs.slot.as_deref()),

@@ -95,6 +95,8 @@ pub trait StateStore: Send + Sync {
     async fn approvals(&self) -> Result<Approvals>;
     /// Counts an approval after those that were `seen`, unless somebody has counted one since. Safe to repeat.
     async fn approve_deletions(&self, seen: Approvals, at: Timestamp) -> Result<()>;
+    /// Notes up to which time days are reported. Safe to repeat; a complete reading of the table has it.
+    async fn set_reported(&self, until: Timestamp) -> Result<()>;
     /// What operators have paused, read consistently.
     async fn pauses(&self) -> Result<Pauses>;
     /// Begins a pause, or with `None` ends it, and says what is paused then. Safe to repeat.
@@ -138,6 +140,8 @@ pub struct StateSnapshot {
     pub claims: BTreeMap<ClaimKey, Claim>,
     /// How operators have let mass deletions go on.
     pub approvals: Approvals,
+    /// Up to which time days are reported, if any was.
+    pub reported: Option<Timestamp>,
     /// What operators have paused.
     pub pauses: Pauses,
     /// Exemptions by user.

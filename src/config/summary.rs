@@ -220,6 +220,12 @@ fn notes(config: &Config, now: Timestamp) -> Vec<String> {
         if !policy.catalogue.values().any(used) {
             notes.push(format!("no app uses schedule {name}, unless a row chooses it"));
         }
+        if let (Some(_), Some(nights)) = (&schedule.wake, schedule.destroy_after) {
+            notes.push(format!(
+                "schedule {name} destroys what it wakes: being woken and being visited are no requests, and after destroy_after = \
+                 {nights} without one an app is gone"
+            ));
+        }
         let last = schedule.days_off.last();
         let today = now.to_zoned(schedule.time_zone.clone()).date();
         if let Some(last) = last.filter(|last| **last < today) {

@@ -301,7 +301,7 @@ impl Controller {
             let intended = memory.in_flight().map(|operation| operation.intended_at);
             oldest = [oldest, intended].into_iter().flatten().min();
         }
-        self.publish_day(&state.fleet, &ours, now);
+        self.publish_day(&state.fleet, &held, &ours, now);
         let age = |at: Timestamp| unsigned(now.duration_since(at));
         self.metrics.builds.set_oldest(oldest.map(age));
         self.metrics.fleet.set_apps(&phases);

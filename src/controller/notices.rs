@@ -56,6 +56,8 @@ struct Job {
     attempts: u32,
     due: Instant,
     under_way: bool,
+    /// The stop has moved while an attempt was under way: it is not tried again, and if it arrived, memory is to know.
+    withdrawn: bool,
 }
 
 impl Notices {
@@ -84,8 +86,17 @@ impl Notices {
         let pending = warned.filter(|warned| warned.webhook == Some(Delivery::Pending));
         let mut desk = self.desk();
         let (Some(memory), Some(warned)) = (memory, pending) else {
-            desk.jobs.remove(id);
-            desk.done.remove(id);
+            let withdrawn = warned.filter(|warned| warned.webhook == Some(Delivery::Withdrawn));
+            let deadline = withdrawn.map(|warned| warned.deadline);
+            match desk.jobs.get_mut(id) {
+                Some(job) if job.under_way && Some(job.deadline) == deadline => job.withdrawn = true,
+                Some(_) | None => {
+                    desk.jobs.remove(id);
+                }
+            }
+            desk.done.retain(|of, notice| {
+                of != id || notice.came == Delivery::Delivered && Some(notice.deadline) == deadline
+            });
             return;
         };
         let same_done = desk
@@ -94,8 +105,9 @@ impl Notices {
             .is_some_and(|notice| notice.deadline == warned.deadline);
         let same_job = desk
             .jobs
-            .get(id)
-            .is_some_and(|job| job.deadline == warned.deadline);
+            .get_mut(id)
+            .filter(|job| job.deadline == warned.deadline);
+        let same_job = same_job.map(|job| job.withdrawn = false).is_some();
         if same_done || same_job {
             return;
         }
@@ -107,6 +119,7 @@ impl Notices {
             attempts: 0,
             due: Instant::now(),
             under_way: false,
+            withdrawn: false,
         };
         desk.jobs.insert(id.clone(), job);
         drop(desk);
@@ -138,6 +151,10 @@ impl Notices {
         job.attempts = job.attempts.saturating_add(1);
         let came = match sent {
             Sent::Accepted => Delivery::Delivered,
+            Sent::Failed(_) | Sent::Refused if job.withdrawn => {
+                desk.jobs.remove(id);
+                return Some(DeliveryOutcome::Failed);
+            }
             Sent::Failed(_) if now < job.give_up_at => {
                 job.due = Instant::now() + unsigned(RETRY.delay(job.attempts, dice(message, job.attempts)));
                 return Some(DeliveryOutcome::Failed);
@@ -268,4 +285,82 @@ fn dice(message: &Message, attempts: u32) -> Entropy {
 
 fn unsigned(duration: SignedDuration) -> std::time::Duration {
     std::time::Duration::try_from(duration).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Nobody is sent anything here: attempts are what the test says they came to.
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl Webhook for Nobody {
+        async fn send(&self, _: &Message, _: Timestamp) -> Sent {
+            unreachable!("the test takes the attempts")
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn memory(webhook: Delivery) -> Memory {
+        let mut memory = Memory::new(AppId::from_key("a").unwrap());
+        memory.warned = Some(Warned {
+            deadline: later(NOW, SignedDuration::from_mins(10)),
+            rule: "Curfew".to_owned(),
+            action: "Destroy".to_owned(),
+            at: NOW,
+            webhook: Some(webhook),
+        });
+        memory
+    }
+
+    /// One attempt, during which the stop moves away, and perhaps comes back before it is answered. What is due then?
+    fn moved_meanwhile(sent: &Sent, back_first: bool) -> (Option<Delivery>, usize) {
+        let notices = Notices::new(Arc::new(Nobody), SignedDuration::from_mins(15));
+        let id = AppId::from_key("a").unwrap();
+        let see = |webhook| notices.see_to(&id, None, Some(&memory(webhook)));
+        see(Delivery::Pending);
+        let (due, _) = notices.due(1);
+        see(Delivery::Withdrawn);
+        assert_eq!(notices.due(1).0.len(), 0, "it is under way once");
+        if back_first {
+            see(Delivery::Pending);
+        }
+        notices.note(&id, &due[0].1, sent, NOW);
+        if !back_first {
+            see(Delivery::Withdrawn);
+        }
+        let came = notices.of(&id).map(|notice| notice.came);
+        see(Delivery::Pending);
+        // What failed is due after its delay.
+        let jobs = notices.desk().jobs.len();
+        (came, jobs)
+    }
+
+    #[tokio::test]
+    async fn what_arrived_while_its_stop_moved_is_not_sent_again_when_that_is_back() {
+        for back_first in [false, true] {
+            assert_eq!(
+                moved_meanwhile(&Sent::Accepted, back_first),
+                (Some(Delivery::Delivered), 0)
+            );
+            let failed = Sent::Failed("503".to_owned());
+            assert_eq!(moved_meanwhile(&failed, back_first), (None, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_memory_has_is_forgotten_here() {
+        let notices = Notices::new(Arc::new(Nobody), SignedDuration::from_mins(15));
+        let id = AppId::from_key("a").unwrap();
+        notices.see_to(&id, None, Some(&memory(Delivery::Pending)));
+        let (due, _) = notices.due(1);
+        notices.note(&id, &due[0].1, &Sent::Accepted, NOW);
+        assert!(notices.of(&id).is_some());
+        notices.see_to(&id, None, Some(&memory(Delivery::Delivered)));
+        assert!(notices.of(&id).is_none());
+    }
 }

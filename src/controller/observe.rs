@@ -177,6 +177,7 @@ impl Controller {
             state.sweep_trouble = None;
             state.poll_trouble = None;
             state.fleet.as_of = Some(sweep.rows_read_at);
+            state.reported = sweep.state.reported;
             state.fleet.pauses.clone_from(&sweep.state.pauses);
             state.fleet.unreadable.clone_from(&sweep.state.unreadable);
             let ids = sweep.ids();
@@ -192,13 +193,14 @@ impl Controller {
                 lost |= state.note_read(began, id, None, None);
             }
             let rows = &sweep.rows.rows;
-            state.strays = self.inventory.strays(
+            let strays = self.inventory.strays(
                 rows,
                 &sweep.state.memories,
                 &state.builds,
                 &state.tags,
                 sweep.rows_read_at,
             );
+            state.strays = strays.seen_after(&state.strays, sweep.rows_read_at);
             state.strays_known |= self.inventory.has_listed_all(&state.builds, &state.tags);
             state.fleet.strays = state.strays.apps.values().cloned().collect();
             state.fleet.orphan_policy = self.policy.orphans;

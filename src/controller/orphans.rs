@@ -98,7 +98,7 @@ fn of_stray(stray: &Stray) -> Orphan {
             Some(_) => OrphanState::Found,
             None => OrphanState::Unidentified,
         },
-        since: None,
+        since: stray.seen_since,
         identity: stray.identity.clone(),
         cluster: stray.cluster.clone(),
         service: stray.service.clone(),

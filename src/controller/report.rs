@@ -13,10 +13,10 @@ use crate::cloud::{Result, StateStore};
 use crate::metrics::Standing;
 use crate::model::cost::Cost;
 use crate::model::history::Event;
-use crate::model::lease::Shard;
+use crate::model::lease::{Held, Shard};
 use crate::model::memory::Memory;
 use crate::model::name::AppId;
-use crate::model::policy::Policy;
+use crate::model::policy::{Policy, Reporting};
 use crate::model::schedule::later;
 use crate::report::{self, Day, Known, LOOKED_FOR, Report, Subject};
 
@@ -30,6 +30,8 @@ const UNSWEPT: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// The longest that is counted as saved between two looks. Beyond that nobody looked, or the clock jumped.
 const LOOK_GAP_MAX: SignedDuration = SignedDuration::from_mins(10);
+/// How many missed days are made up for. Older ones can be asked for.
+const MISSED_MAX: usize = 7;
 /// How many lines about what is left go to the log.
 const LINES_MAX: usize = 50;
 
@@ -42,7 +44,6 @@ impl Fleet {
         store: &Arc<dyn StateStore>,
         now: Timestamp,
     ) -> Result<Report> {
-        let mut apps = Vec::with_capacity(self.apps.len());
         let mut reads: JoinSet<Result<(AppId, Vec<Event>)>> = JoinSet::new();
         let mut histories = std::collections::BTreeMap::new();
         let to = later(day.to, LOOKED_FOR).min(later(now, SignedDuration::from_secs(1)));
@@ -68,16 +69,28 @@ impl Fleet {
             let (id, events) = joined(read)?;
             histories.insert(id, events);
         }
-        for app in self.apps.values() {
+        let known = self.known(|id| histories.remove(id).unwrap_or_default(), now);
+        Ok(report::of(day, &known, policy, now))
+    }
+
+    /// A final report with what is left and what comes next as of `now`. Reads nothing.
+    pub fn report_anew(&self, report: &Report, policy: &Policy, now: Timestamp) -> Report {
+        report::anew(report.clone(), &self.known(|_| Vec::new(), now), policy, now)
+    }
+
+    fn known(&self, mut history: impl FnMut(&AppId) -> Vec<Event>, now: Timestamp) -> Known<'_> {
+        let apps = self.apps.values().map(|app| {
             let subject = Subject {
                 id: &app.id,
                 row: app.row.as_ref(),
                 memory: app.memory.as_ref(),
             };
-            apps.push((subject, histories.remove(&app.id).unwrap_or_default()));
+            (subject, history(&app.id))
+        });
+        Known {
+            apps: apps.collect(),
+            orphans: self.orphans(now),
         }
-        let orphans = self.orphans(now);
-        Ok(report::of(day, &Known { apps, orphans }, policy, now))
     }
 }
 
@@ -97,9 +110,9 @@ fn joined<T>(read: std::result::Result<Result<T>, tokio::task::JoinError>) -> Re
 
 impl Controller {
     /// Reports each day once its time has come, until it is aborted. Of several replicas the one that holds the first
-    /// shard does. Of days that came due while nobody could, the last one is made up for; after a start it is told once more.
+    /// shard does. Days that came due while nobody could are made up for; after a start the last one is told once more.
     pub(super) async fn report_days(self: Arc<Self>) {
-        let mut reported = Timestamp::MIN;
+        let mut told = None;
         loop {
             let now = self.clock.now();
             let reporting = &self.policy.reporting;
@@ -108,12 +121,12 @@ impl Controller {
                 self.metrics.day.report_due(due);
             }
             let mut pause = LOOK_EVERY;
-            if let Some(due) = due.filter(|due| *due > reported) {
+            if let Some(due) = due.filter(|due| told.is_none_or(|told| told < *due || now < told)) {
                 pause = AGAIN_AFTER;
                 if self.state().swept.is_none() {
                     pause = UNSWEPT;
-                } else if self.held().holds(Shard(0)) && self.report_day_before(due, now).await {
-                    reported = due;
+                } else if self.held().holds(Shard(0)) && self.report_until(due, told, now).await {
+                    told = Some(due);
                     pause = LOOK_EVERY;
                 }
             }
@@ -127,6 +140,29 @@ impl Controller {
             )
             .await;
         }
+    }
+
+    /// Whether every day could be reported that has come due by `due` and was not, by this process or any before it.
+    async fn report_until(&self, due: Timestamp, told: Option<Timestamp>, now: Timestamp) -> bool {
+        let stored = self.state().reported;
+        // What a clock in the future has reported is not believed.
+        let since = told.max(stored).filter(|since| *since <= now);
+        let mut days = missed(&self.policy.reporting, since, due);
+        if days.is_empty() && told.is_none() {
+            days.push(due);
+        }
+        for at in days {
+            if !self.report_day_before(at, now).await {
+                return false;
+            }
+            if let Err(error) = self.cloud.state.set_reported(at).await {
+                tracing::warn!(
+                    error = error.chain(),
+                    "that a day was reported could not be noted; it may be told again"
+                );
+            }
+        }
+        true
     }
 
     /// Whether the day before `due` could be reported.
@@ -149,7 +185,7 @@ impl Controller {
     }
 
     /// How the ends of days stand, and what runs and what does not is worth.
-    pub(super) fn publish_day(&self, fleet: &Fleet, ours: &[&Memory], now: Timestamp) {
+    pub(super) fn publish_day(&self, fleet: &Fleet, held: &Held, ours: &[&Memory], now: Timestamp) {
         let mut standing = Standing::default();
         let (mut saving, mut saving_cost) = (0_u32, Cost::ZERO);
         for memory in ours {
@@ -172,6 +208,9 @@ impl Controller {
             .filter_map(|orphan| report::hourly_of_orphan(orphan, &self.policy))
             .sum();
         let passed = self.since_last_told(now);
+        // Each replica sees all of them, and counts those of its shards.
+        let ours = orphans.iter().filter(|orphan| held.has(&orphan.id)).count();
+        standing.orphaned = passed.unsigned_abs() * u32::try_from(ours).unwrap_or(u32::MAX);
         standing.saved = passed.unsigned_abs().saturating_mul(saving);
         standing.saved_cost = saving_cost.over(passed);
         self.metrics.day.stand(&standing);
@@ -191,6 +230,22 @@ impl Controller {
         now.duration_since(before)
             .clamp(SignedDuration::ZERO, LOOK_GAP_MAX)
     }
+}
+
+/// When the days came due that were not reported since then, oldest first, the last of them at `due`. Of a table that says
+/// nothing, only that one.
+fn missed(reporting: &Reporting, since: Option<Timestamp>, due: Timestamp) -> Vec<Timestamp> {
+    let before = |at: &Timestamp| {
+        let earlier = later(*at, SignedDuration::from_nanos(-1));
+        reporting.at.latest(earlier, &reporting.time_zone)
+    };
+    let all = std::iter::successors(Some(due), before);
+    let mut days: Vec<Timestamp> = match since {
+        Some(since) => all.take_while(|at| *at > since).take(MISSED_MAX).collect(),
+        None => vec![due],
+    };
+    days.reverse();
+    days
 }
 
 /// The report as lines of the log: one of sums, and one for each app that is left.
@@ -215,5 +270,42 @@ fn log(report: &Report) {
             reason = %left.reason.escape_debug(),
             "is left over",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn each_day_that_was_missed_is_made_up_for_oldest_first_and_no_more_than_seven() {
+        let reporting = Reporting {
+            at: crate::model::schedule::Cron::parse("0 6 * * *").unwrap(),
+            time_zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
+            ..Reporting::default()
+        };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let missed = |since: Option<&str>, due| -> Vec<String> {
+            let days = missed(&reporting, since.map(at), at(due));
+            days.iter().map(ToString::to_string).collect()
+        };
+        // Over the night in which clocks go back.
+        assert_eq!(
+            missed(Some("2026-10-23T04:00:00Z"), "2026-10-26T05:00:00Z"),
+            [
+                "2026-10-24T04:00:00Z",
+                "2026-10-25T05:00:00Z",
+                "2026-10-26T05:00:00Z"
+            ]
+        );
+        assert_eq!(
+            missed(Some("2026-10-26T05:00:00Z"), "2026-10-26T05:00:00Z"),
+            [""; 0]
+        );
+        assert_eq!(missed(None, "2026-10-26T05:00:00Z"), ["2026-10-26T05:00:00Z"]);
+        let many = missed(Some("2026-08-01T04:00:00Z"), "2026-10-26T05:00:00Z");
+        assert_eq!((many.len(), many[0].as_str()), (7, "2026-10-20T04:00:00Z"));
     }
 }

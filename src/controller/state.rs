@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) due: BTreeMap<AppId, Timestamp>,
     /// When the last complete sweep ended.
     pub(super) swept: Option<Instant>,
+    /// Up to which time days were reported, by whichever replica, as of the last sweep.
+    pub(super) reported: Option<Timestamp>,
     /// When the last sweep was tried.
     pub(super) sweep_tried: Option<Instant>,
     /// Why the last sweep was not complete, if it was not.

@@ -54,6 +54,8 @@ pub struct Stray {
     pub identity: Option<Identity>,
     /// Whether it has a row.
     pub has_row: bool,
+    /// Since when this process has seen it, as far as anybody has noted that.
+    pub seen_since: Option<Timestamp>,
 }
 
 /// Every app that AWS shows and that nothing remembers, as of one sweep.
@@ -66,6 +68,16 @@ pub struct Strays {
 }
 
 impl Strays {
+    /// Notes of each since when it has been seen: as `before`, the sweep before, has it, or else `now`.
+    #[must_use]
+    pub fn seen_after(mut self, before: &Self, now: Timestamp) -> Self {
+        for (id, stray) in &mut self.apps {
+            let known = before.apps.get(id).and_then(|stray| stray.seen_since);
+            stray.seen_since = known.or(Some(now));
+        }
+        self
+    }
+
     /// One of them is remembered by now.
     pub fn remembered(&mut self, id: &AppId) {
         if self.apps.remove(id).is_some() {
@@ -252,6 +264,7 @@ impl Inventory {
             service: None,
             identity: None,
             has_row: row.is_some(),
+            seen_since: None,
         };
         if let Some(blueprint) = memory.and_then(Memory::blueprint) {
             return Some(Stray {

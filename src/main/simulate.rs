@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lamplighter::clock::{Clock as _, SystemClock};
-use lamplighter::cloud::Rows;
 use lamplighter::cloud::dynamodb::export;
 use lamplighter::config::{self, Config};
 use lamplighter::metrics::Metrics;
@@ -101,7 +100,7 @@ pub(super) async fn simulate(asked: &Simulate) -> ExitCode {
         }
         Some(path) if path.as_os_str() == "live" => live(&config).await,
         Some(path) => match rows_of(path) {
-            Ok(rows) => Ok(Apps::of_rows(rows)),
+            Ok(apps) => Ok(apps),
             Err(why) => return misused(&why),
         },
     };
@@ -178,16 +177,16 @@ async fn live(config: &Config) -> anyhow::Result<Apps> {
     Ok(Apps::live(rows, state))
 }
 
-/// The rows of a file, in either form.
-fn rows_of(path: &Path) -> Result<Rows, String> {
+/// The apps of a file, in either form.
+fn rows_of(path: &Path) -> Result<Apps, String> {
     let name = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("{name} cannot be read ({error}); --rows takes a file or the word live"))?;
     let mut whole: BTreeMap<String, Value> = serde_json::from_str(&text).map_err(|error| {
         format!("{name} is no JSON object ({error}); give what `aws dynamodb scan --output json` or `lamplighter apps list -o json` prints")
     })?;
-    let rows = match (whole.remove("Items"), whole.remove("apps")) {
-        (Some(Value::Array(items)), None) => export::rows(items),
+    let apps = match (whole.remove("Items"), whole.remove("apps")) {
+        (Some(Value::Array(items)), None) => export::rows(items).map(Apps::of_rows),
         (None, Some(list)) => serde_json::from_value::<Vec<BTreeMap<String, RawValue>>>(list)
             .map_err(|error| format!("apps is no list of objects ({error}): give what `lamplighter apps list -o json` prints"))
             .and_then(of_list),
@@ -195,5 +194,5 @@ fn rows_of(path: &Path) -> Result<Rows, String> {
         (Some(_), Some(_)) => Err("has both Items and apps: give one of the two".to_owned()),
         (None, None) => Err("has neither Items, as `aws dynamodb scan --output json` prints it, nor apps, as `lamplighter apps list -o json` does".to_owned()),
     };
-    rows.map_err(|why| format!("{name}: {why}"))
+    apps.map_err(|why| format!("{name}: {why}"))
 }

@@ -23,6 +23,7 @@ pub struct DayMetrics {
     cost_per_hour: GaugeVec,
     saved_time: Counter,
     saved_cost: Counter,
+    orphan_time: Counter,
     build_time_used: IntGauge,
     build_time_allowance: IntGauge,
     report_due: Gauge,
@@ -44,6 +45,8 @@ pub struct Standing {
     pub saved: std::time::Duration,
     /// What that would have cost.
     pub saved_cost: Cost,
+    /// For how long orphans have been there since this was last told, added up.
+    pub orphaned: std::time::Duration,
 }
 
 impl Running {
@@ -88,6 +91,10 @@ impl DayMetrics {
                 "saved_cost_total",
                 "What that time would have cost in the configured currency.",
             ),
+            orphan_time: register.sum(
+                "orphan_time_seconds_total",
+                "For how long apps were in AWS that nothing asks for, added up.",
+            ),
             build_time_used: register.gauge(
                 "build_time_used_seconds",
                 "How long builds have taken in this calendar month, each rounded up to a minute.",
@@ -125,6 +132,7 @@ impl DayMetrics {
         cost(ORPHAN, standing.orphans_per_hour);
         self.saved_time.inc_by(standing.saved.as_secs_f64());
         self.saved_cost.inc_by(standing.saved_cost.as_f64());
+        self.orphan_time.inc_by(standing.orphaned.as_secs_f64());
     }
 
     /// How long builds have taken this month.

@@ -70,12 +70,18 @@ pub struct Inputs {
     /// When that stop was due: the boundary, or the end of what put it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_due: Option<Timestamp>,
+    /// Since when it had been away by that stop and those before it, where it was not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_since: Option<Timestamp>,
     /// When its schedule last let it run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub woken_at: Option<Timestamp>,
     /// Since when its row had been missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_gone_since: Option<Timestamp>,
+    /// Since when it had been an orphan: found in AWS, and nothing asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_since: Option<Timestamp>,
     /// The newest operation, which names its build's gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
@@ -112,8 +118,10 @@ impl Inputs {
             expires_at: accepted.and_then(|spec| spec.expires_at),
             stop_rule: stop.map(|stop| stop.rule.clone()),
             stop_due: stop.map(|stop| stop.due),
+            away_since: stop.and_then(|stop| stop.away_since),
             woken_at: memory.woken_at,
             row_gone_since: memory.row_gone.as_ref().map(|gone| gone.since),
+            found_since: memory.found.as_ref().map(|found| found.since),
             operation: operation.map(|operation| operation.id.to_string()),
             build: operation.and_then(|operation| operation.build.as_ref().map(ToString::to_string)),
             failures: memory.failures.as_ref().map_or(0, |failures| failures.count),

@@ -37,8 +37,7 @@ pub struct Memory {
     /// Names and slot this app claims, and which of the claims it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holding: Option<Holding>,
-    /// What AWS may hold of this app: set once a build has passed its gate, taken away once a destroy was
-    /// verified.
+    /// What AWS may hold of this app: set once a build has passed its gate, taken away once a destroy was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Deployment>,
     /// The current or last operation.
@@ -51,8 +50,7 @@ pub struct Memory {
     /// That it was found in AWS while nothing asked for it and nothing remembered it: an orphan, until it has a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
-    /// What survived a destroy that said it had succeeded, until a later one has verifiably left nothing or the app is
-    /// applied again.
+    /// What survived a destroy that said it had succeeded, until a later one has left nothing or the app is applied again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftover: Option<Leftover>,
     /// Failures in a row, of one kind of build.
@@ -70,13 +68,15 @@ pub struct Memory {
     /// Since when the target group has been missing or attached to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_lost_since: Option<Timestamp>,
-    /// The stop that has begun for the latest request. Neither an exemption given later nor a clock that
-    /// goes back undoes it; only a new request does.
+    /// The stop that has begun for the latest request. Only a new one undoes it: no exemption given later, and no clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
     /// When its schedule last let it run since the latest request: opened to it, or woke it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub woken_at: Option<Timestamp>,
+    /// Until when it was exempt last, or is: neither row nor ledger may say it any more, and nights unused count from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<Timestamp>,
     /// The stop that was last told beforehand, so that nobody tells it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warned: Option<Warned>,
@@ -193,6 +193,9 @@ pub struct RowGone {
 pub struct Stop {
     /// When it was due.
     pub due: Timestamp,
+    /// When the first of the stops came due that this one goes on with, unless it is that itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_since: Option<Timestamp>,
     /// The rule: `Curfew`, `KeepUntil`, `NightsUnused`, `ExpiresAt`, `MaxLifetime`, `OwnerInactive` or
     /// `Superseded`.
     pub rule: String,
@@ -395,6 +398,7 @@ impl Memory {
             route_lost_since: None,
             stop: None,
             woken_at: None,
+            kept_until: None,
             warned: None,
             ready_since: None,
             answered: None,

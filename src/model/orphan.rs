@@ -12,7 +12,8 @@ pub struct Orphan {
     pub id: AppId,
     /// How it stands.
     pub state: OrphanState,
-    /// When it was found; `None`: by the last sweep, and no pass has remembered it yet, or can.
+    /// When it was found. Of one that no pass has remembered yet, or can, when this process first saw it; `None`: that was
+    /// not noted.
     pub since: Option<Timestamp>,
     /// Who it was, as far as that is known.
     pub identity: Option<Identity>,
@@ -22,6 +23,13 @@ pub struct Orphan {
     pub service: Option<ResourceName>,
     /// When it is destroyed, or, where orphans are not reaped, when it would be.
     pub due: Option<Timestamp>,
+}
+
+impl Orphan {
+    /// Whether a pass has remembered it.
+    pub fn is_remembered(&self) -> bool {
+        !matches!(self.state, OrphanState::Found | OrphanState::Unidentified)
+    }
 }
 
 /// How an orphan stands.

@@ -37,6 +37,7 @@ pub(super) fn outbid(draft: &Draft<'_>, accepted: &Accepted) -> Option<Stop> {
 
 fn stop(now: Timestamp, bid: &Bid) -> Stop {
     Stop {
+        away_since: None,
         due: now,
         rule: SUPERSEDED.to_owned(),
         at_most: Desired::Destroyed,

@@ -42,6 +42,7 @@ pub(super) fn wish(draft: &mut Draft<'_>) -> Wish {
     let remembered = Remembered {
         stop: &mut draft.memory.stop,
         woken_at: &mut draft.memory.woken_at,
+        kept_until: &mut draft.memory.kept_until,
     };
     let Level {
         at_most: level,
@@ -109,6 +110,7 @@ pub(super) fn ask_of<'a>(
         expires_at: accepted.expires_at,
         max_lifetime: entry.and_then(|entry| entry.max_lifetime),
         woken_at: None,
+        kept_until: None,
         asleep_since: None,
     }
 }

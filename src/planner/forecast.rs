@@ -44,6 +44,7 @@ pub struct Course<'p> {
     inactive: bool,
     stop: Option<Stop>,
     woken_at: Option<Timestamp>,
+    kept_until: Option<Timestamp>,
     now: Now,
     /// When to look again.
     look: Option<Timestamp>,
@@ -131,6 +132,7 @@ pub fn forecast<'p>(
             inactive,
             stop: draft.memory.stop.take(),
             woken_at: draft.memory.woken_at,
+            kept_until: draft.memory.kept_until,
             now: Now {
                 level: accepted.desired,
                 rule: level::ROW,
@@ -200,6 +202,7 @@ impl Course<'_> {
         let remembered = Remembered {
             stop: &mut self.stop,
             woken_at: &mut self.woken_at,
+            kept_until: &mut self.kept_until,
         };
         let Level {
             at_most: level,
@@ -465,6 +468,7 @@ mod tests {
         let (_, mut memory) = look(&row, memory, &policy, at("2026-11-20T12:00:00Z"));
         // By a schedule that has changed since, its day ended at 11:00.
         memory.stop = Some(Stop {
+            away_since: None,
             due: at("2026-11-20T11:00:00Z"),
             rule: times::CURFEW.to_owned(),
             at_most: Desired::Suspended,

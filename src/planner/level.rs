@@ -19,6 +19,8 @@ pub(super) struct Remembered<'m> {
     pub(super) stop: &'m mut Option<Stop>,
     /// When its schedule last let it run.
     pub(super) woken_at: &'m mut Option<Timestamp>,
+    /// Until when it was exempt last.
+    pub(super) kept_until: &'m mut Option<Timestamp>,
 }
 
 /// What an app may be at most.
@@ -39,10 +41,17 @@ pub(super) fn at(
     others: impl IntoIterator<Item = Stop>,
     now: Timestamp,
 ) -> Level {
-    let Remembered { stop, woken_at } = remembered;
+    let Remembered {
+        stop,
+        woken_at,
+        kept_until,
+    } = remembered;
+    // One that is not there any more, and was to last longer, ends now.
+    *kept_until = kept_until.map(|until| until.min(now)).max(ask.keep_until);
     let asleep = stop.as_ref().filter(|stop| is_a_nap(stop));
     let ask = Ask {
         woken_at: *woken_at,
+        kept_until: *kept_until,
         asleep_since: asleep.map(|stop| stop.due),
         ..ask
     };
@@ -54,7 +63,8 @@ pub(super) fn at(
     for due in times.due.take().into_iter().chain(others) {
         let lowest = stop.as_ref().map_or(desired, |old| old.at_most.min(desired));
         if due.at_most < lowest {
-            *stop = Some(due);
+            let away_since = stop.as_ref().map(|old| old.away_since.unwrap_or(old.due));
+            *stop = Some(Stop { away_since, ..due });
         }
     }
     let (mut level, mut rule) = (desired, ROW);

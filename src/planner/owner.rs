@@ -45,6 +45,7 @@ pub(super) fn inactive<'a>(draft: &'a Draft<'_>) -> Option<Inactive<'a>> {
 /// The stop that follows from it. Due at once, whatever exemption there is.
 pub(super) fn stop(draft: &Draft<'_>) -> Option<Stop> {
     inactive(draft).map(|_| Stop {
+        away_since: None,
         due: draft.now,
         rule: OWNER_INACTIVE.to_owned(),
         at_most: Desired::Destroyed,

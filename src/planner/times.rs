@@ -43,6 +43,8 @@ pub(super) struct Ask<'a> {
     pub(super) max_lifetime: Option<SignedDuration>,
     /// When its schedule last let it run since the request, as far as that is remembered.
     pub(super) woken_at: Option<Timestamp>,
+    /// Until when it was exempt last, as far as that is remembered.
+    pub(super) kept_until: Option<Timestamp>,
     /// When a boundary suspended it, where that is remembered and was not undone since.
     pub(super) asleep_since: Option<Timestamp>,
 }
@@ -106,6 +108,7 @@ impl Times {
             self.coming.push(Coming { at, rule, level });
         } else if self.due.as_ref().is_none_or(|old| level < old.at_most) {
             self.due = Some(Stop {
+                away_since: None,
                 due: at,
                 rule: rule.to_owned(),
                 at_most: level,
@@ -185,14 +188,21 @@ impl Times {
         Some(opens)
     }
 
-    /// The night in which it is destroyed, since nobody asked for it in so many before.
+    /// The night in which it is destroyed, since nobody asked for it in so many before, nor did an exemption hold in them.
     fn nights(&mut self, ask: &Ask<'_>, schedule: &Schedule, first: Timestamp, now: Timestamp) {
         let Some(nights) = planted!(NightsNotCounted => None, else schedule.destroy_after) else {
             return;
         };
-        let boundaries = (0..nights).try_fold(first, |at, _| schedule.next_boundary(at, ask.zone));
-        if let Some(at) = boundaries {
-            let at = ask.keep_until.map_or(at, |until| until.max(at));
+        let kept = planted!(ExemptNightsCounted => None, else ask.keep_until.max(ask.kept_until));
+        // What is exempt is not unused, whatever the exemption puts off.
+        let begins = match kept {
+            Some(until) => schedule
+                .next_boundary(until, ask.zone)
+                .map(|next| next.max(first)),
+            None => Some(first),
+        };
+        let boundaries = (0..nights).try_fold(begins, |at, _| Some(schedule.next_boundary(at?, ask.zone)));
+        if let Some(at) = boundaries.flatten() {
             self.stop(now, at, NIGHTS_UNUSED, Desired::Destroyed);
         }
     }

@@ -104,11 +104,24 @@ fn warn_before(draft: &Draft<'_>) -> Option<jiff::SignedDuration> {
     draft.policy.schedule_of(accepted)?.warn_before
 }
 
-/// A delivery that is over is noted, and one whose stop has moved meanwhile is not wanted any more.
+/// A delivery that is over is noted, and one whose stop has moved meanwhile is not wanted any more. As history does, the
+/// webhook hears of each deadline once: one that moved away and is back is delivered if the receiver does not have it.
 fn settle(draft: &mut Draft<'_>, stop: Option<&NextChange>) {
     let Some(warned) = &mut draft.memory.warned else {
         return;
     };
+    let deadline = warned.deadline;
+    let noticed = draft
+        .view
+        .notice
+        .as_ref()
+        .filter(|notice| notice.deadline == deadline);
+    // The attempt was under way when the stop moved.
+    if warned.webhook == Some(Delivery::Withdrawn)
+        && noticed.is_some_and(|notice| notice.came == Delivery::Delivered)
+    {
+        warned.webhook = Some(Delivery::Delivered);
+    }
     // It moved away before the receiver knew of it, and is back.
     if warned.webhook == Some(Delivery::Withdrawn) && stop.is_some_and(|stop| stop.at == warned.deadline) {
         warned.webhook = Some(Delivery::Pending);
@@ -116,8 +129,7 @@ fn settle(draft: &mut Draft<'_>, stop: Option<&NextChange>) {
     if warned.webhook != Some(Delivery::Pending) {
         return;
     }
-    let noticed = draft.view.notice.as_ref();
-    if let Some(notice) = noticed.filter(|notice| notice.deadline == warned.deadline) {
+    if let Some(notice) = noticed {
         warned.webhook = Some(notice.came);
     } else if stop.is_none_or(|stop| stop.at != warned.deadline) {
         warned.webhook = Some(Delivery::Withdrawn);

@@ -22,27 +22,17 @@ pub const LOOKED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub fn of(day: &Day, known: &Known<'_>, policy: &Policy, now: Timestamp) -> Report {
     let until = later(day.to, LOOKED_FOR).min(now);
     let mut meter = Meter::new(policy, day, now);
-    let (mut due, mut exempt, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut due, mut exempt) = (Vec::new(), Vec::new());
     for (subject, events) in &known.apps {
         let life = life::stretches(*subject, events, until, now);
         meter.count(*subject, &life);
         due.extend(stops(*subject, &life, day, policy, until));
         exempt.extend(exemptions(*subject, &life, day, now));
-        left.extend(left_over(*subject, policy));
     }
-    left.extend(known.orphans.iter().map(|orphan| stray(orphan, policy)));
+    known.orphans.iter().for_each(|orphan| meter.count_stray(orphan));
     due.sort_by(|a, b| (a.due, &a.which.id).cmp(&(b.due, &b.which.id)));
     exempt.sort_by(|a, b| (a.since, &a.which.id).cmp(&(b.since, &b.which.id)));
-    left.sort_by(|a, b| (a.since, &a.which.id).cmp(&(b.since, &b.which.id)));
-    let memories = known.apps.iter().filter_map(|(subject, _)| subject.memory);
-    let builds = money::builds(memories, &policy.costs, now);
-    let left_per_hour = left.iter().filter_map(|left| left.cost_per_hour).sum();
-    let next = policy.schedules.values().map(|schedule| Boundary {
-        schedule: schedule.name.clone(),
-        action: schedule.action,
-        at: schedule.next_boundary(now, None),
-    });
-    let mut report = Report {
+    let report = Report {
         day: day.date,
         time_zone: day.zone.iana_name().unwrap_or("UTC").to_owned(),
         from: day.from,
@@ -50,11 +40,33 @@ pub fn of(day: &Day, known: &Known<'_>, policy: &Policy, now: Timestamp) -> Repo
         as_of: now,
         due,
         exempt,
-        left,
-        money: meter.read(left_per_hour, builds),
-        next: next.collect(),
+        left: Vec::new(),
+        money: meter.read(),
+        next: Vec::new(),
         text: String::new(),
     };
+    anew(report, known, policy, now)
+}
+
+/// A report that was made earlier with all that is told as of now, whichever day it is about. No history is needed for that.
+pub fn anew(mut report: Report, known: &Known<'_>, policy: &Policy, now: Timestamp) -> Report {
+    let apps = || known.apps.iter().map(|(subject, _)| *subject);
+    let orphans = known.orphans.iter().map(|orphan| stray(orphan, policy));
+    let mut left: Vec<Left> = apps()
+        .filter_map(|subject| left_over(subject, policy))
+        .chain(orphans)
+        .collect();
+    left.sort_by(|a, b| (a.since, &a.which.id).cmp(&(b.since, &b.which.id)));
+    report.money.left_per_hour = left.iter().filter_map(|left| left.cost_per_hour).sum();
+    report.money.builds = money::builds(apps().filter_map(|subject| subject.memory), &policy.costs, now);
+    report.left = left;
+    let next = policy.schedules.values().map(|schedule| Boundary {
+        schedule: schedule.name.clone(),
+        action: schedule.action,
+        at: schedule.next_boundary(now, None),
+    });
+    report.next = next.collect();
+    report.as_of = now;
     report.text = text::of(&report);
     report
 }

@@ -16,6 +16,7 @@ use crate::model::name::AppId;
 use crate::model::orphan::Orphan;
 use crate::model::row::{Desired, Row};
 use crate::model::schedule::CurfewAction;
+use crate::model::schedule::later;
 use crate::model::status::{Phase, Source};
 
 mod day;
@@ -23,8 +24,11 @@ mod life;
 mod money;
 mod text;
 
-pub use day::{LOOKED_FOR, of};
+pub use day::{LOOKED_FOR, anew, of};
 pub use money::{Running, builds, hourly, hourly_of_orphan, saves, standing};
+
+/// After so long nobody writes history of a day that is over: no clock of a replica is believed to be more wrong.
+const CLOCKS_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// The report of one day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +56,16 @@ pub struct Report {
     pub next: Vec<Boundary>,
     /// All this for people.
     pub text: String,
+}
+
+impl Report {
+    /// Whether what it says of its day stays so: that is over for everybody, and what was due then has come to an end or is not
+    /// looked for any more.
+    pub fn is_final(&self) -> bool {
+        let is_over = later(self.to, CLOCKS_MAX) <= self.as_of;
+        let open = self.due.iter().any(|due| due.outcome == Outcome::Left);
+        is_over && (!open || later(self.to, LOOKED_FOR) <= self.as_of)
+    }
 }
 
 /// Which app.
@@ -173,6 +187,9 @@ pub struct Money {
     pub exempt: Hours,
     /// Hours in which they ran although they were due.
     pub overdue: Hours,
+    /// Hours in which orphans ran, as far as it is known since when.
+    #[serde(default)]
+    pub orphans: Orphaned,
     /// Hours in which they did not run because a stop had come.
     pub saved: Hours,
     /// What all that is left costs an hour, now.
@@ -188,6 +205,17 @@ pub struct Hours {
     pub hours: f64,
     /// What they cost.
     pub cost: Cost,
+}
+
+/// Hours in which orphans ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphaned {
+    /// All of them, and what those cost of which that is known.
+    #[serde(flatten)]
+    pub hours: Hours,
+    /// How many of them are of orphans of which nobody knows what an hour costs.
+    pub unpriced_hours: f64,
 }
 
 /// Minutes of builds in a month.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::life::{Stretch, is_up};
-use super::{Builds, Day, Hours, Money, Subject, due_since};
+use super::{Builds, Day, Hours, Money, Orphaned, Subject, due_since};
 use crate::model::cost::Cost;
 use crate::model::history::Inputs;
 use crate::model::memory::Memory;
@@ -86,9 +86,9 @@ pub(super) fn exempt(inputs: &Inputs) -> Option<(Timestamp, Timestamp)> {
     (since < until).then_some((since, until))
 }
 
-/// Until when an app that a stop has put down counts as saved.
+/// Until when an app that a stop has put down counts as saved. Stops that follow each other are one absence.
 fn saved_until(inputs: &Inputs, costs: &Costs) -> Option<Timestamp> {
-    let due = inputs.stop_due?;
+    let due = inputs.away_since.or(inputs.stop_due)?;
     (inputs.desired == Some(Desired::Running)).then(|| later(due, costs.saved_at_most))
 }
 
@@ -101,6 +101,8 @@ pub(super) struct Meter<'a> {
     wanted: Sum,
     exempt: Sum,
     overdue: Sum,
+    orphans: Sum,
+    unpriced: Sum,
     saved: Sum,
 }
 
@@ -117,6 +119,8 @@ impl<'a> Meter<'a> {
             wanted: Sum::default(),
             exempt: Sum::default(),
             overdue: Sum::default(),
+            orphans: Sum::default(),
+            unpriced: Sum::default(),
             saved: Sum::default(),
         }
     }
@@ -128,7 +132,11 @@ impl<'a> Meter<'a> {
         for stretch in life {
             let (from, to) = (stretch.from.max(self.day.from), stretch.to.min(self.until));
             let all = between(from, to);
-            if stretch.is_up() && stretch.is_due() {
+            if stretch.inputs.found_since.is_some() {
+                if !stretch.is_down() {
+                    self.orphan(all, hourly_of_found(memory, self.policy));
+                }
+            } else if stretch.is_up() && stretch.is_due() {
                 self.overdue.add(all, rate);
             } else if stretch.is_up() {
                 let exempt = exempt(&stretch.inputs).map_or(SignedDuration::ZERO, |(since, until)| {
@@ -145,16 +153,37 @@ impl<'a> Meter<'a> {
         }
     }
 
+    /// Counts an orphan that nothing remembers, from when it was first seen.
+    pub(super) fn count_stray(&mut self, orphan: &Orphan) {
+        if orphan.is_remembered() {
+            return;
+        }
+        if let Some(since) = orphan.since {
+            let seen = between(since.max(self.day.from), self.until);
+            self.orphan(seen, hourly_of_orphan(orphan, self.policy));
+        }
+    }
+
+    fn orphan(&mut self, time: SignedDuration, rate: Option<Cost>) {
+        self.orphans.add(time, rate.unwrap_or_default());
+        if rate.is_none() {
+            self.unpriced.add(time, Cost::ZERO);
+        }
+    }
+
     /// What it came to.
-    pub(super) fn read(&self, left_per_hour: Cost, builds: Builds) -> Money {
+    pub(super) fn read(&self) -> Money {
         Money {
             currency: self.policy.costs.currency.clone(),
             wanted: self.wanted.read(),
             exempt: self.exempt.read(),
             overdue: self.overdue.read(),
+            orphans: Orphaned {
+                hours: self.orphans.read(),
+                unpriced_hours: self.unpriced.read().hours,
+            },
             saved: self.saved.read(),
-            left_per_hour,
-            builds,
+            ..Money::default()
         }
     }
 }
@@ -176,6 +205,13 @@ impl Sum {
 /// The time between two instants; none if they are the other way round.
 fn between(from: Timestamp, to: Timestamp) -> SignedDuration {
     to.duration_since(from).max(SignedDuration::ZERO)
+}
+
+/// What an hour costs of an app that was found in AWS. Who it is stands in what is deployed, or in what destroyed that.
+fn hourly_of_found(memory: &Memory, policy: &Policy) -> Option<Cost> {
+    let last = memory.operation.as_ref().map(|operation| &*operation.blueprint);
+    let blueprint = memory.blueprint().or(last)?;
+    policy.catalogue.get(&blueprint.identity.app)?.cost_per_hour
 }
 
 /// What an hour of an orphan costs, if it is known which app it is.

@@ -93,6 +93,7 @@ fn money(text: &mut String, money: &Money) {
         hours("ran", &money.wanted),
         hours("ran exempt", &money.exempt),
         hours("ran although due", &money.overdue),
+        hours("ran as orphans", &money.orphans.hours) + &unpriced(money.orphans.unpriced_hours),
         hours("saved by stops", &money.saved),
         format!(
             "what is left costs {} {} an hour",
@@ -106,6 +107,14 @@ fn money(text: &mut String, money: &Money) {
         ),
     ];
     list(text, "Money:", lines.into_iter());
+}
+
+fn unpriced(hours: f64) -> String {
+    if hours > 0.0 {
+        format!(" and {hours:.2} h of unknown cost")
+    } else {
+        String::new()
+    }
 }
 
 /// Tells times on the clock of the day.
@@ -166,9 +175,13 @@ impl Clock<'_> {
             || "just found".to_owned(),
             |at| format!("since {}", self.full(at)),
         );
-        let cost = left
-            .cost_per_hour
-            .map_or_else(String::new, |cost| format!(", {cost} {currency} an hour"));
+        let cost = left.cost_per_hour.map_or_else(
+            || match left.kind {
+                LeftKind::Orphan => ", nobody knows what an hour costs".to_owned(),
+                LeftKind::Due | LeftKind::Unwanted => String::new(),
+            },
+            |cost| format!(", {cost} {currency} an hour"),
+        );
         format!("{}  {what} {since}{cost}: {}", which(&left.which), left.reason)
     }
 }

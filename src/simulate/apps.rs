@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::cloud::{Rows, StateSnapshot};
-use crate::model::keep::{self, Ledger};
+use crate::model::keep::{self, Exempt, Given, Ledger};
 use crate::model::memory::Memory;
 use crate::model::name::{AppId, User};
 use crate::model::policy::{CatalogueEntry, Policy};
@@ -153,12 +153,13 @@ fn as_id(name: &str) -> String {
     id.trim_start_matches('-').to_owned()
 }
 
-/// The rows of a list as `lamplighter apps list -o json` prints it: the attributes of each, beside what the API adds.
-pub fn of_list(apps: Vec<BTreeMap<String, RawValue>>) -> Result<Rows, String> {
-    let mut rows = Rows::default();
-    for (n, mut attributes) in apps.into_iter().enumerate() {
+/// The apps of a list as `lamplighter apps list -o json` prints it: the attributes of each, beside what the API adds. Of
+/// that, the exemption is read which no row says, since it was given through the API.
+pub fn of_list(list: Vec<BTreeMap<String, RawValue>>) -> Result<Apps, String> {
+    let mut apps: BTreeMap<AppId, App> = BTreeMap::new();
+    for (n, mut attributes) in list.into_iter().enumerate() {
         let has_row = attributes.remove("hasRow");
-        attributes.remove("status");
+        let status = attributes.remove("status");
         attributes.remove("problems");
         let id = match attributes.get("id") {
             Some(RawValue::Text(id)) => AppId::from_key(id),
@@ -168,9 +169,54 @@ pub fn of_list(apps: Vec<BTreeMap<String, RawValue>>) -> Result<Rows, String> {
         if has_row == Some(RawValue::Bool(false)) {
             continue;
         }
-        if rows.rows.insert(id.clone(), Row::read(id, attributes)).is_some() {
+        let given = given(status.as_ref()).map_err(|why| format!("apps[{n}].status.exemption.{why}"))?;
+        let app = App {
+            keeps: given.map(|exempt| Ledger {
+                apps: [(id.clone(), exempt)].into(),
+                ..Ledger::default()
+            }),
+            ..App::of_row(Row::read(id.clone(), attributes))
+        };
+        if apps.insert(id, app).is_some() {
             return Err(format!("apps[{n}].id is there twice: keep one of the two"));
         }
     }
-    Ok(rows)
+    Ok(Apps {
+        apps: apps.into_values().collect(),
+        notes: Vec::new(),
+    })
+}
+
+/// What a status says was given through the API. `None`: nothing.
+fn given(status: Option<&RawValue>) -> Result<Option<Exempt>, String> {
+    let Some(RawValue::Map(status)) = status else {
+        return Ok(None);
+    };
+    let Some(RawValue::Map(exemption)) = status.get("exemption") else {
+        return Ok(None);
+    };
+    if exemption.get("source") != Some(&RawValue::Text("Api".to_owned())) {
+        return Ok(None);
+    }
+    let wrong = |name: &str| {
+        format!("{name} is no time: leave the list as `lamplighter apps list -o json` prints it")
+    };
+    let time = |name: &str| match exemption.get(name) {
+        None => Ok(None),
+        Some(RawValue::Text(at)) => at.parse::<Timestamp>().map(Some).map_err(|_| wrong(name)),
+        Some(_) => Err(wrong(name)),
+    };
+    let until = time("until")?.ok_or_else(|| wrong("until"))?;
+    Ok(Some(Exempt {
+        since: time("since")?.unwrap_or(until),
+        row: None,
+        given: Some(Given {
+            until,
+            asked: until,
+            at: until,
+            by: None,
+            reason: None,
+            key: None,
+        }),
+    }))
 }

@@ -368,6 +368,26 @@ async fn an_approval_of_deletions_is_counted_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_complete_reading_has_up_to_when_days_are_reported() {
+    let world = world().await;
+    let state = &world.cloud.state;
+    let reported = async || state.snapshot().await.unwrap().reported;
+    assert_eq!(reported().await, None);
+    for seconds in [9, 9, 20] {
+        let until = later(start(), SignedDuration::from_secs(seconds));
+        state.set_reported(until).await.unwrap();
+        assert_eq!(reported().await, Some(until));
+    }
+    // What somebody else has written there hides nothing but itself.
+    world.put(
+        "lamplighter-state",
+        &json!({ "pk": { "S": "control#report" }, "until": { "S": "yesterday" } }),
+    );
+    assert_eq!(reported().await, None);
+    assert_eq!(state.snapshot().await.unwrap().unreadable.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pauses_are_kept_until_they_are_ended() {
     let world = world().await;
     let state = &world.cloud.state;

@@ -223,6 +223,7 @@ async fn what_cannot_be_kept_says_why() {
     )
     .await;
     let stop = Stop {
+        away_since: None,
         due: time(NOW),
         rule: "Curfew".to_owned(),
         at_most: Desired::Destroyed,

@@ -51,6 +51,7 @@ fn stray(id: &str, known: bool, has_row: bool) -> Stray {
         service: Some(identity(id).resource_name),
         identity: known.then(|| identity(id)),
         has_row,
+        seen_since: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use lamplighter::api::Access;
+use lamplighter::inventory::Stray;
 use lamplighter::model::cost::Spent;
 use lamplighter::model::history::{Event, Inputs};
 use lamplighter::model::memory::{Deployment, Found, Memory, Stop};
@@ -12,15 +13,19 @@ use serde_json::{Value, json};
 
 use crate::support::{Fake, Served, id, time};
 
-/// What history says of `a1`: at each time its phase, and whatever else mattered.
+/// What history says of `a1`, and nothing else: at each time its phase, and whatever else mattered.
 fn tell(fake: &Fake, lines: &[(&str, &str, Inputs)]) {
+    fake.events.lock().unwrap().clear();
+    tell_of(fake, "a1", lines);
+}
+
+fn tell_of(fake: &Fake, app: &str, lines: &[(&str, &str, Inputs)]) {
     let mut events = fake.events.lock().unwrap();
-    events.clear();
     for (n, (at, phase, inputs)) in (0..).zip(lines) {
         let at: Timestamp = time(at);
         let (key, ttl) = Event::keys(at, Entropy([n; 16]));
         events.push(Event {
-            id: id("a1"),
+            id: id(app),
             at: key,
             time: at,
             rule: "Any".to_owned(),
@@ -73,6 +78,7 @@ async fn in_the_evening(change: impl FnOnce(&mut Memory)) -> Served {
 fn stopped(memory: &mut Memory, phase: Phase) {
     memory.status.phase = phase;
     memory.stop = Some(Stop {
+        away_since: None,
         due: time(EVENING),
         rule: "Curfew".to_owned(),
         at_most: Desired::Destroyed,
@@ -150,6 +156,7 @@ Money:
   ran 8.50 h, 0.85 EUR
   ran exempt 0.00 h, 0.00 EUR
   ran although due 0.50 h, 0.05 EUR
+  ran as orphans 0.00 h, 0.00 EUR
   saved by stops 2.00 h, 0.20 EUR
   what is left costs 0.00 EUR an hour
   builds of 2026-11: 103 of 100 minutes, 0.02 EUR
@@ -163,6 +170,29 @@ Next:
         include_str!("../../docs/time.md").contains(&shown),
         "docs/time.md shows another report"
     );
+}
+
+/// Suspended in one evening and destroyed in another. Three days at most are saved, as `cost.saved_at_most` is by default.
+#[tokio::test]
+async fn what_is_suspended_and_destroyed_later_saves_one_absence() {
+    let hours_of = async |away_since: Option<&str>| {
+        let served = in_the_evening(|memory| stopped(memory, Phase::Destroyed)).await;
+        let destroyed = Inputs {
+            away_since: away_since.map(time),
+            ..due(EVENING)
+        };
+        tell(
+            &served.fake,
+            &[
+                ("2026-11-17T20:00:05Z", "Suspended", due("2026-11-17T20:00:00Z")),
+                ("2026-11-20T18:00:00Z", "Destroyed", destroyed),
+            ],
+        );
+        hours(&report(&served, "today").await)[3]
+    };
+    // The absence is three days old at nine, half an hour ago.
+    assert_eq!(hours_of(Some("2026-11-17T20:00:00Z")).await, 2100);
+    assert_eq!(hours_of(None).await, 2150, "as if it had been up before");
 }
 
 #[tokio::test]
@@ -286,6 +316,214 @@ async fn orphans_and_rows_that_want_destruction_are_left_over_too() {
     assert_eq!(told(0), (json!("d4"), json!("Orphan"), json!(0.1)));
     assert_eq!(told(1), (json!("a1"), json!("Unwanted"), json!(0.1)));
     assert_eq!(left.as_array().unwrap().len(), 2);
+}
+
+/// One that was found in the night and destroyed at six, one that is there and whose price is known, and one of which nobody
+/// knows what it is, seen for half an hour.
+#[tokio::test]
+async fn orphans_have_hours_and_those_of_unknown_cost_are_told_apart() {
+    let served = in_the_evening(|_| {}).await;
+    let found = |since: &str| Inputs {
+        found_since: Some(time(since)),
+        ..Inputs::default()
+    };
+    let orphan = |name: &str, since: &str, gone: bool| {
+        let mut memory = served.fake.memories.lock().unwrap()[&id("a1")].clone();
+        deployed(&mut memory);
+        memory.id = id(name);
+        memory.accepted = None;
+        memory.found = Some(Found { since: time(since) });
+        memory.status.phase = Phase::Pending;
+        if gone {
+            memory.deployment = None;
+            memory.status.phase = Phase::Destroyed;
+        }
+        served.fake.memories.lock().unwrap().insert(id(name), memory);
+    };
+    tell(&served.fake, &[]);
+    let night = "2026-11-18T22:00:00Z";
+    orphan("d4", night, true);
+    orphan("e5", "2026-11-20T10:30:00Z", false);
+    tell_of(
+        &served.fake,
+        "d4",
+        &[
+            (night, "Pending", found(night)),
+            ("2026-11-20T04:00:00Z", "Destroying", found(night)),
+            ("2026-11-20T05:00:00Z", "Destroyed", found(night)),
+        ],
+    );
+    let at = "2026-11-20T10:30:00Z";
+    tell_of(&served.fake, "e5", &[(at, "Pending", found(at))]);
+    served.fake.sweep();
+    let stray = |name: &str, since: Option<&str>| Stray {
+        id: id(name),
+        cluster: None,
+        service: None,
+        identity: None,
+        has_row: false,
+        seen_since: since.map(time),
+    };
+    // What is remembered already, and what nobody has noted, adds nothing.
+    served.fake.fleet.lock().unwrap().strays = vec![
+        stray("e5", Some(night)),
+        stray("f6", Some("2026-11-20T20:00:00Z")),
+        stray("g7", None),
+    ];
+    let told = report(&served, "today").await;
+    // Six hours of this day, of which nothing tells the price any more; ten hours at a price; half an hour at none.
+    assert_eq!(
+        told["money"]["orphans"],
+        json!({"hours": 16.5, "cost": 1.0, "unpricedHours": 6.5}),
+        "{told}"
+    );
+    assert_eq!(hours(&told), [0, 0, 0, 0]);
+    let text = told["text"].as_str().unwrap();
+    for line in [
+        "  ran as orphans 16.50 h, 1.00 EUR and 6.50 h of unknown cost\n",
+        "f6  orphan since 2026-11-20 21:00:00 +01:00, nobody knows what an hour costs: Unidentified\n",
+        "g7  orphan just found, nobody knows what an hour costs: Unidentified\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    // The day before, only the first one was there.
+    let before = report(&served, "yesterday").await;
+    assert_eq!(before["money"]["orphans"]["hours"], 24.0);
+}
+
+/// `served` at that much after ten, and how many histories were read since this was last asked.
+fn later(served: &Served, hours: i64, seconds: i64) -> usize {
+    let after = SignedDuration::from_hours(hours) + SignedDuration::from_secs(seconds);
+    *served.fake.later.lock().unwrap() = after;
+    std::mem::take(&mut served.fake.histories.lock().unwrap()[0])
+}
+
+#[tokio::test]
+async fn who_asks_again_within_a_minute_is_told_the_same_and_later_on_what_has_come_since() {
+    let served = in_the_evening(deployed).await;
+    tell(&served.fake, &[("2026-11-20T09:30:00Z", "Ready", asked())]);
+    let first = report(&served, "today").await;
+    assert_eq!(later(&served, 10, 1859), 1);
+    assert_eq!(report(&served, "2026-11-20").await, first, "as of half past nine");
+    assert_eq!(later(&served, 10, 1860), 0);
+    let again = report(&served, "today").await;
+    assert_eq!(again["asOf"], "2026-11-20T20:31:00Z");
+    // Yesterday, which is another one, is kept for itself.
+    report(&served, "yesterday").await;
+    assert_eq!(later(&served, 10, 1861), 2);
+    // A clock that goes back is no reason to believe what was told in the future.
+    report(&served, "today").await;
+    later(&served, 10, 0);
+    assert_eq!(report(&served, "today").await["asOf"], "2026-11-20T20:00:00Z");
+}
+
+#[tokio::test]
+async fn a_day_that_is_over_is_read_once_and_what_is_left_now_is_told_all_the_same() {
+    let served = in_the_evening(|memory| stopped(memory, Phase::Destroyed)).await;
+    tell(
+        &served.fake,
+        &[
+            ("2026-11-20T09:30:00Z", "Ready", asked()),
+            ("2026-11-20T18:00:05Z", "Destroying", due(EVENING)),
+            ("2026-11-20T18:30:00Z", "Destroyed", due(EVENING)),
+        ],
+    );
+    // Half an hour after midnight in Berlin somebody's clock may still write of that day; an hour later nobody's.
+    later(&served, 13, 1800);
+    report(&served, "2026-11-20").await;
+    assert_eq!(later(&served, 14, 1800), 1);
+    let day = report(&served, "2026-11-20").await;
+    assert_eq!(
+        (later(&served, 38, 0), &day["due"][0]["outcome"]),
+        (1, &json!("Gone"))
+    );
+    // Since then its row has come to want it destroyed, and it is there.
+    served.fake.change("a1", |memory| {
+        memory.stop = None;
+        deployed(memory);
+        memory.accepted.as_mut().unwrap().desired = Desired::Destroyed;
+        memory.spent = Some(Spent {
+            month: "2026-11".to_owned(),
+            minutes: 7,
+        });
+    });
+    served.fake.sweep();
+    let now = report(&served, "2026-11-20").await;
+    assert_eq!(later(&served, 38, 1), 0, "no history was read");
+    assert_eq!(
+        (&now["due"], &now["money"]["wanted"]),
+        (&day["due"], &day["money"]["wanted"])
+    );
+    assert_eq!(
+        (&now["left"][0]["kind"], &day["left"]),
+        (&json!("Unwanted"), &json!([]))
+    );
+    assert_eq!(
+        (&now["money"]["leftPerHour"], &now["money"]["builds"]["minutes"]),
+        (&json!(0.1), &json!(7))
+    );
+    assert_eq!(now["asOf"], "2026-11-22T00:00:00Z");
+    assert_eq!(now["next"][0]["at"], "2026-11-22T18:00:00Z");
+    let text = now["text"].as_str().unwrap();
+    assert!(
+        text.contains("as of 2026-11-22 01:00:00 +01:00") && text.contains("unwanted since"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_day_of_which_something_is_left_is_read_again() {
+    let served = in_the_evening(|memory| {
+        stopped(memory, Phase::Destroying);
+        deployed(memory);
+    })
+    .await;
+    tell(
+        &served.fake,
+        &[("2026-11-20T18:00:05Z", "Destroying", due(EVENING))],
+    );
+    later(&served, 24, 0);
+    assert_eq!(report(&served, "2026-11-20").await["due"][0]["outcome"], "Left");
+    later(&served, 25, 0);
+    report(&served, "2026-11-20").await;
+    assert_eq!(later(&served, 25, 1), 1);
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_cost_as_much_as_one_and_only_so_many_days_are_kept() {
+    let served = in_the_evening(|_| {}).await;
+    {
+        let mut rows = served.fake.rows.lock().unwrap();
+        let row = rows[&id("a1")].clone();
+        for n in 0..30 {
+            let mut row = row.clone();
+            row.id = id(&format!("n{n}"));
+            rows.insert(row.id.clone(), row);
+        }
+    }
+    served.fake.sweep();
+    *served.fake.slow.lock().unwrap() = std::time::Duration::from_millis(20);
+    let ask = |day: &'static str| served.get(day);
+    let (today, yesterday) = ("/api/v1/report", "/api/v1/report?day=yesterday");
+    let asked = [today, yesterday, today, yesterday, today, yesterday, today, today].map(ask);
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!(answer.status, 200);
+    }
+    *served.fake.slow.lock().unwrap() = std::time::Duration::ZERO;
+    let [read, under_way, most] = *served.fake.histories.lock().unwrap();
+    assert_eq!((read, under_way), (2 * 31, 0));
+    assert!(most <= 8, "{most} at once");
+    // Days that are over are read once each; the ninth takes the place of the first.
+    for day in 1..=9_i64 {
+        later(&served, 10, 1800 + day);
+        report(&served, &format!("2026-11-0{day}")).await;
+        assert_eq!(later(&served, 10, 1800 + day), 31, "{day}");
+    }
+    for (day, reads) in [(9, 0), (2, 0), (1, 31)] {
+        later(&served, 11, 1800 + day);
+        report(&served, &format!("2026-11-0{day}")).await;
+        assert_eq!(later(&served, 11, 1800 + day), reads, "{day}");
+    }
 }
 
 #[tokio::test]

@@ -56,7 +56,9 @@ pub(crate) struct Fake {
     pub(crate) trouble: Mutex<Option<Trouble>>,
     /// How much later than [`NOW`] it is.
     pub(crate) later: Mutex<SignedDuration>,
-    /// How long a read of a memory takes.
+    /// How many histories were read, how many are being read, and how many were at most.
+    pub(crate) histories: Mutex<[usize; 3]>,
+    /// How long a read of a memory, or of a history, takes.
     pub(crate) slow: Mutex<Duration>,
 }
 
@@ -273,6 +275,14 @@ impl StateStore for Fake {
     }
     async fn history(&self, id: &AppId, from: Timestamp, to: Timestamp) -> cloud::Result<Vec<Event>> {
         self.state_table()?;
+        {
+            let [read, now, most] = &mut *lock(&self.histories);
+            (*read, *now) = (*read + 1, *now + 1);
+            *most = (*now).max(*most);
+        }
+        let slow = *lock(&self.slow);
+        tokio::time::sleep(slow).await;
+        lock(&self.histories)[1] -= 1;
         let events = lock(&self.events);
         let of_app = || events.iter().filter(|event| event.id == *id);
         let before = of_app().rfind(|event| event.time < from);
@@ -282,6 +292,9 @@ impl StateStore for Fake {
     async fn approvals(&self) -> cloud::Result<Approvals> {
         self.state_table()?;
         Ok(*lock(&self.approvals))
+    }
+    async fn set_reported(&self, _: Timestamp) -> cloud::Result<()> {
+        unreachable!("the API reports no day by itself")
     }
     async fn pauses(&self) -> cloud::Result<Pauses> {
         self.state_table()?;
@@ -423,6 +436,7 @@ impl Served {
         let (public_at, admin_at) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
         let metrics = Metrics::new("1.2.3");
         let state = ApiState {
+            reports: Arc::default(),
             desired: fake.clone(),
             state: fake.clone(),
             handle: fake.clone(),

@@ -233,6 +233,8 @@ fn the_summary_tells_all_of_a_schedule_and_whom_the_lists_hit() {
         "schedule   night: suspends at \"0 19 * * *\" Europe/Berlin, next Thu 2026-12-24 19:00:00 +01:00 (2026-12-24T18:00:00Z), then \
          closed for 12h, wakes at \"30 7 * * MON-FRI\" (next Mon 2026-12-28 07:30:00 +01:00), destroys after 5 nights more without a \
          request, warns 30m before, 3 days off (next 2026-12-24), who asks while it is closed waits until it opens\n",
+        "note       schedule night destroys what it wakes: being woken and being visited are no requests, and after destroy_after = \
+         5 without one an app is gone\n",
         "app        shop: project pp, cluster c, https://{host_name}, schedule night, of which rows have no choice\n",
         "note       users.deny names one user: whatever apps they have are destroyed at once, exempt or not\n",
         "note       users.allow names 2 users: whatever apps anybody else has are destroyed at once, exempt or not\n",

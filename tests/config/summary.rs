@@ -32,7 +32,8 @@ fn the_summary_names_apps_addresses_and_the_next_boundaries() {
          schedule   weekend: suspends at \"0 20 * * 5\" Europe/Berlin, next Fri 2026-10-23 20:00:00 +02:00 (2026-10-23T18:00:00Z), wakes at \"0 7 * * 1\" (next Mon 2026-10-26 07:00:00 +01:00), \
          destroys after 4 nights more without a request\n\
          app        shop: project child-app, cluster child-apps, https://{host_name}, schedule office-hours, at most 14d, or what rows choose of weekend\n\
-         app        wiki: projects wiki-apply and wiki-destroy, cluster child-apps, https://{host_name}, schedule weekend\n"
+         app        wiki: projects wiki-apply and wiki-destroy, cluster child-apps, https://{host_name}, schedule weekend\n\
+         note       schedule weekend destroys what it wakes: being woken and being visited are no requests, and after destroy_after = 4 without one an app is gone\n"
     );
 }
 

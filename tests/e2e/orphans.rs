@@ -48,6 +48,15 @@ async fn what_nobody_asks_for_any_more_is_listed_with_its_owner_and_reaped_after
     let quarantined = "lamplighter_orphans{state=\"Quarantined\"}";
     lab.eventually("counted", async || lab.metric(quarantined).await == 1)
         .await;
+    lab.clock.shift(SignedDuration::from_mins(5));
+    let orphaned = async || {
+        let text = get(&format!("{}/metrics", lab.admin())).await.body;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix("lamplighter_orphan_time_seconds_total "));
+        value.unwrap().parse::<f64>().unwrap() >= 300.0
+    };
+    lab.eventually("its time is counted", orphaned).await;
     lab.stop().await;
 
     lab.config.policy.orphans.reap = true;

@@ -21,15 +21,15 @@ fn time(text: &str) -> Timestamp {
 }
 
 /// Somebody who is sent warnings, and answers what it is told to.
-struct Receiver {
-    url: String,
+pub struct Receiver {
+    pub url: String,
     /// Id and body of each message.
     heard: Arc<Mutex<Vec<(String, Value)>>>,
     status: Arc<Mutex<u16>>,
 }
 
 impl Receiver {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hooks", listener.local_addr().unwrap());
         let (heard, status) = (
@@ -65,7 +65,7 @@ impl Receiver {
         Self { url, heard, status }
     }
 
-    fn heard(&self) -> Vec<(String, Value)> {
+    pub fn heard(&self) -> Vec<(String, Value)> {
         self.heard.lock().unwrap().clone()
     }
 
@@ -107,7 +107,7 @@ async fn delivery(lab: &Lab, id: &str) -> Option<Delivery> {
 }
 
 /// Hears news of one app until there is one that contains this.
-async fn hears(watch: &mut TcpStream, text: &mut String, what: &str) {
+pub async fn hears(watch: &mut TcpStream, text: &mut String, what: &str) {
     let listening = async {
         while !text.contains(what) {
             let mut buffer = [0; 8192];
@@ -120,7 +120,7 @@ async fn hears(watch: &mut TcpStream, text: &mut String, what: &str) {
     assert!(heard.is_ok(), "never heard {what}: {text}");
 }
 
-async fn watch(lab: &Lab, id: &str) -> TcpStream {
+pub async fn watch(lab: &Lab, id: &str) -> TcpStream {
     let server = lab.api();
     let mut stream = TcpStream::connect(server.trim_start_matches("http://"))
         .await

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use lamplighter::model::name::User;
+use lamplighter::model::observed::Observed;
 use lamplighter::model::row::Desired;
 use lamplighter::model::schedule::{Cron, Schedule};
 use lamplighter::model::status::Phase;
@@ -129,6 +130,96 @@ fn what_nobody_asks_for_through_so_many_nights_is_destroyed() {
         tale.note("and it is not woken again");
         tale.wait_until("2026-11-27T06:30:00Z").pass();
     });
+}
+
+/// Who is exempt for a week is suspended after it, and not destroyed.
+#[test]
+fn nights_in_which_an_exemption_holds_do_not_count() {
+    let brief = |keep_until: &str| {
+        let mut tale = Tale::begin();
+        let mut kept = with("brief");
+        kept["keepUntil"] = json!(keep_until);
+        tale.world.policy.keep_max = hours(24 * 14);
+        tale.wait_until("2026-11-23T10:00:00Z")
+            .write(kept)
+            .soon(Phase::Ready);
+        tale
+    };
+    let mut tale = brief("2026-11-30T12:00:00Z");
+    tale.wait_until("2026-11-30T11:00:00Z").soon(Phase::Ready);
+    // It holds beyond the wake of that Monday, which gives a whole day; the second boundary after that one destroys.
+    assert_eq!(next(&mut tale), "Suspend 2026-11-30T18:00:00Z Curfew");
+    tale.wait_until("2026-11-30T18:00:00Z").soon(Phase::Suspended);
+    tale.note("the row does not say it any more");
+    tale.change(&json!({"keepUntil": null})).soon(Phase::Suspended);
+    tale.wait_until("2026-12-01T18:00:00Z").soon(Phase::Suspended);
+    tale.wait_until("2026-12-02T06:30:00Z").soon(Phase::Ready);
+    assert_eq!(next(&mut tale), "Destroy 2026-12-02T18:00:00Z NightsUnused");
+    tale.wait_until("2026-12-02T18:00:00Z").soon(Phase::Destroyed);
+
+    // One that is ended early counts until then. Without a request, since those count themselves.
+    let mut tale = brief("2026-11-29T12:00:00Z");
+    tale.wait_until("2026-11-25T12:00:00Z")
+        .change(&json!({"keepUntil": null}))
+        .soon(Phase::Ready);
+    assert_eq!(next(&mut tale), "Suspend 2026-11-25T18:00:00Z Curfew");
+    tale.wait_until("2026-11-25T18:00:00Z").soon(Phase::Suspended);
+    tale.wait_until("2026-11-26T18:00:00Z").soon(Phase::Suspended);
+    tale.wait_until("2026-11-27T07:00:00Z").soon(Phase::Ready);
+    assert_eq!(next(&mut tale), "Destroy 2026-11-27T18:00:00Z NightsUnused");
+
+    // One that was given through the API, and of which the ledger says nothing any more.
+    let mut tale = Tale::begin();
+    tale.wait_until("2026-11-23T10:00:00Z")
+        .write(with("brief"))
+        .soon(Phase::Ready);
+    let app = tale.world.id.to_string();
+    tale.keep(&app, "2026-11-25T20:00:00Z", "a demo")
+        .soon(Phase::Ready);
+    tale.wait_until("2026-11-25T20:00:00Z").soon(Phase::Suspended);
+    tale.world.keeps = Observed::Absent;
+    tale.wait_until("2026-11-27T17:00:00Z").soon(Phase::Ready);
+    assert_eq!(next(&mut tale), "Suspend 2026-11-27T18:00:00Z Curfew");
+}
+
+/// What suspends an app and what destroys it later are one absence, which began with the first of them.
+#[test]
+fn stops_that_follow_each_other_are_one_absence_and_a_wake_ends_it() {
+    let mut tale = Tale::begin();
+    let away = |tale: &Tale| {
+        let stop = tale.world.memory.as_ref().unwrap().stop.clone().unwrap();
+        (
+            stop.rule,
+            stop.due.to_string(),
+            stop.away_since.map(|at| at.to_string()),
+        )
+    };
+    let is = |rule: &str, due: &str, since: Option<&str>| {
+        (rule.to_owned(), due.to_owned(), since.map(str::to_owned))
+    };
+    // On a Friday, so that two boundaries come before the next wake.
+    edit(&mut tale, "brief", |brief| brief.destroy_after = Some(1));
+    tale.wait_until("2026-11-27T10:00:00Z")
+        .write(with("brief"))
+        .soon(Phase::Ready);
+    tale.wait_until("2026-11-27T18:00:00Z").soon(Phase::Suspended);
+    assert_eq!(away(&tale), is("Curfew", "2026-11-27T18:00:00Z", None));
+    tale.wait_until("2026-11-28T18:00:00Z").soon(Phase::Destroyed);
+    assert_eq!(
+        away(&tale),
+        is(
+            "NightsUnused",
+            "2026-11-28T18:00:00Z",
+            Some("2026-11-27T18:00:00Z")
+        )
+    );
+    // Woken in between, the second is an absence of its own.
+    tale.change(&json!({"generation": 2, "requestedAt": "2026-11-29T10:00:00Z"}));
+    tale.wait_until("2026-11-29T10:00:00Z").soon(Phase::Ready);
+    tale.wait_until("2026-11-29T18:00:00Z").soon(Phase::Suspended);
+    tale.wait_until("2026-11-30T06:30:00Z").soon(Phase::Ready);
+    tale.wait_until("2026-11-30T18:00:00Z").soon(Phase::Destroyed);
+    assert_eq!(away(&tale), is("NightsUnused", "2026-11-30T18:00:00Z", None));
 }
 
 /// coder/coder#10597, #13790: the apps of somebody who has left stop, and do not start again.

@@ -4,7 +4,7 @@
 use crate::found_by::fails_with;
 
 /// The bug, and a test that fails with it.
-const FOUND_BY: [(&str, &str); 13] = [
+const FOUND_BY: [(&str, &str); 14] = [
     (
         "TokenExpiryIgnored",
         "tales::answers_that_are_lost_and_calls_that_come_late_start_one_build",
@@ -49,6 +49,10 @@ const FOUND_BY: [(&str, &str); 13] = [
     (
         "NightsNotCounted",
         "days::what_nobody_asks_for_through_so_many_nights_is_destroyed",
+    ),
+    (
+        "ExemptNightsCounted",
+        "days::nights_in_which_an_exemption_holds_do_not_count",
     ),
     (
         "OwnerIgnored",

@@ -138,6 +138,41 @@ fn the_end_of_its_lifetime_and_of_its_nights_unused_are_told_too() {
     );
 }
 
+/// As history tells a deadline once, the webhook does: what moved away and is back is sent if the receiver does not have it.
+#[test]
+fn a_deadline_that_moved_away_and_is_back_is_sent_only_to_who_does_not_have_it() {
+    for arrived in [false, true] {
+        let mut tale = Tale::begin();
+        warns(&mut tale);
+        tale.world.policy.webhook = true;
+        tale.write(row("shop")).soon(Phase::Ready);
+        tale.wait_until("2026-11-20T17:50:00Z");
+        assert!(warned(&mut tale).is_some());
+        assert_eq!(delivery(&tale), Some(Delivery::Pending));
+        let app = tale.world.id.to_string();
+        tale.keep(&app, "2026-11-20T22:00:00Z", "a demo").pass();
+        assert_eq!(delivery(&tale), Some(Delivery::Withdrawn));
+        if arrived {
+            // The attempt was under way, and its answer comes now.
+            tale.world.notice = Some(Notice {
+                deadline: "2026-11-20T18:00:00Z".parse().unwrap(),
+                came: Delivery::Delivered,
+            });
+            tale.pass();
+            assert_eq!(delivery(&tale), Some(Delivery::Delivered));
+            tale.world.notice = None;
+        }
+        tale.unkeep(&app);
+        assert_eq!(warned(&mut tale), None, "history has it");
+        let expected = if arrived {
+            Delivery::Delivered
+        } else {
+            Delivery::Pending
+        };
+        assert_eq!(delivery(&tale), Some(expected));
+    }
+}
+
 #[test]
 fn what_is_not_up_is_not_warned_of_nor_what_an_operator_holds() {
     let mut tale = Tale::begin();

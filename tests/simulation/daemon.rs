@@ -81,6 +81,7 @@ impl Daemon {
         });
         let operator = Token::new(Role::Operator, Sha256::digest(TOKEN).into());
         let api = api::public(ApiState {
+            reports: Arc::default(),
             desired: edges.desired,
             state: edges.state,
             handle: controller.clone(),

@@ -326,6 +326,10 @@ impl StateStore for Edge {
         self.ground.tables.approve_deletions(seen, at).await
     }
 
+    async fn set_reported(&self, until: Timestamp) -> Result<()> {
+        self.ground.tables.set_reported(until).await
+    }
+
     async fn pauses(&self) -> Result<Pauses> {
         self.read("dynamodb.GetItem", |ground| ground.tables.items().pauses.clone())
             .await

@@ -12,8 +12,11 @@ use crate::row::RowSpec;
 use crate::scenario::{Depth, Event, Meddling, Scenario};
 use crate::wish;
 
-/// A stream that nothing else draws from.
+/// Streams that nothing else draws from.
 const FRINGE: u64 = 15;
+const FAR: u64 = 27;
+/// Half an hour is the change of its clocks.
+const HOWE: &str = "Australia/Lord_Howe";
 
 /// Draws what is unlikely.
 pub(crate) fn draw(scenario: &mut Scenario) {
@@ -35,6 +38,35 @@ pub(crate) fn draw(scenario: &mut Scenario) {
     }
     if dice.percent(20) {
         leave(scenario, &mut dice);
+    }
+}
+
+/// Somebody far away asks for an app by the days of a zone whose clocks change, by half an hour on Lord Howe.
+pub(crate) fn draw_far(scenario: &mut Scenario) {
+    let mut dice = Dice::new(scenario.seed, FAR);
+    if !dice.percent(40) {
+        return;
+    }
+    let zone = dice.pick(&[HOWE, HOWE, "Europe/Berlin", "America/New_York"]);
+    let app = dice.pick(&["shop", "desk", "wiki"]);
+    // Its evening comes at eight, and all is to be still by ten past six, warnings too.
+    let early = scenario.keeps.warn_before > Some(SignedDuration::from_mins(90));
+    if zone == HOWE && (early || app == "wiki") {
+        return;
+    }
+    let last = scenario.quiet - SignedDuration::from_hours(1);
+    let mut at = dice.moment(scenario.begin, last);
+    for generation in 1..=dice.between(1, 4) {
+        let asks = RowSpec {
+            generation: Some(generation),
+            zone: Some(zone),
+            ..row("user-far", app, at)
+        };
+        scenario.events.push((at, put("far", asks)));
+        at += dice.seconds(6 * 3600, 30 * 3600);
+        if at >= last {
+            break;
+        }
     }
 }
 

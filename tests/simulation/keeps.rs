@@ -20,6 +20,7 @@ use crate::wish::{self, Writes};
 /// Streams that nothing else draws from.
 const POLICY: u64 = 24;
 const GIFTS: u64 = 25;
+const NIGHTS: u64 = 26;
 
 /// The zone whose Mondays begin a week.
 pub(crate) const WEEKS: &str = "Europe/Berlin";
@@ -95,6 +96,19 @@ pub(crate) fn draw(scenario: &mut Scenario) {
                 if app == "desk" { "shop" } else { "desk" },
             );
         }
+    }
+}
+
+/// Draws what is given to the app that sleeps at night, if there is one: nights in which it is exempt don't count.
+pub(crate) fn draw_nights(scenario: &mut Scenario) {
+    let mut dice = Dice::new(scenario.seed, NIGHTS);
+    if !dice.percent(40) {
+        return;
+    }
+    let last = scenario.quiet - SignedDuration::from_hours(4);
+    for _ in 0..dice.between(1, 2) {
+        let at = dice.moment(scenario.begin, last);
+        give_or_end(scenario, &mut dice, "nap", at);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The days of a den, walked through one by one: it sleeps from 19:00 to 08:00 in Tokyo, where clocks never change, is closed
 //! from 19:00 to 07:00 and on days off, on which nothing wakes it, and is destroyed in the third night after somebody
-//! asked for it. Knows nothing of crons, of zones, or of what the planner remembers.
+//! asked for it, or after an exemption has ended. Knows nothing of crons, of zones, or of what the planner remembers.
 
 use jiff::Timestamp;
 use lamplighter::model::row::Desired;
@@ -16,9 +16,11 @@ const OFF: [i64; 2] = [20_819, 20_987];
 /// After so many nights comes the one that destroys it.
 const NIGHTS: u32 = 2;
 
-/// The most that a den may be at `now`, of which somebody asked for all.
-pub(crate) fn level(requested: Timestamp, now: Timestamp) -> Desired {
+/// The most that a den may be at `now`, of which somebody asked for all, and which was exempt until `kept`, if it ever was.
+/// That puts off its nap or not, which is left open.
+pub(crate) fn level(requested: Timestamp, kept: Option<Timestamp>, now: Timestamp) -> Desired {
     let (opened, now) = (opens(wall(requested)), wall(now));
+    let kept = kept.map_or(i64::MIN, wall);
     if now < opened {
         return Desired::Suspended;
     }
@@ -29,7 +31,8 @@ pub(crate) fn level(requested: Timestamp, now: Timestamp) -> Desired {
             level = Desired::Running;
         }
         if passed(EVENING) {
-            nights += 1;
+            // In the second in which an exemption ends a night is still its own.
+            nights += u32::from(day * DAY + EVENING > kept);
             level = Desired::Suspended;
         }
     }

@@ -95,6 +95,7 @@ fn finder(bug: Bug) -> Finder {
         | Bug::RefusalForgotten
         | Bug::HostRenamed
         | Bug::FirstPageOnly
+        | Bug::ExemptNightsCounted
         | Bug::HistoryIgnored => Finder::Elsewhere,
     }
 }

@@ -177,7 +177,8 @@ pub(crate) fn is_past_its_day(writes: &Writes, exempt: Exempt<'_>, now: Timestam
 struct Known<'a> {
     exempt: Exempt<'a>,
     fact: Option<Fact>,
-
+    /// When the last exemption ended that is not in force any more.
+    kept: Option<Timestamp>,
     last: Option<RowSpec>,
     requested: Option<Timestamp>,
     accepted: Option<RowSpec>,
@@ -217,6 +218,7 @@ fn known<'a>(
     let mut known = Known {
         exempt,
         fact: None,
+        kept: None,
         last: None,
         requested: None,
         accepted: None,
@@ -249,7 +251,14 @@ fn known<'a>(
 impl Known<'_> {
     fn hears(&mut self, fact: Fact, now: Timestamp) {
         self.time_passes(now);
+        self.exemption_changes(now);
         self.fact = Some(fact);
+    }
+
+    /// What was in force ends now at the latest.
+    fn exemption_changes(&mut self, now: Timestamp) {
+        let ended = self.exempt_until().map(|until| until.min(now));
+        self.kept = self.kept.max(ended);
     }
 
     /// Until when it is exempt from the end of its day.
@@ -277,6 +286,7 @@ impl Known<'_> {
     }
 
     fn reads(&mut self, row: Option<&RowSpec>, now: Timestamp) {
+        self.exemption_changes(now);
         self.gone = row.is_none();
         let Some(row) = row else { return };
         if self.last.as_ref().is_none_or(|last| !last.asks_as(row)) {
@@ -312,7 +322,8 @@ impl Known<'_> {
         if accepted.app == "den" {
             // What a boundary has put to sleep, the morning wakes.
             self.stop = self.stop.filter(|stop| *stop == Desired::Destroyed);
-            due = Some(naps::level(requested, now)).filter(|level| *level < Desired::Running);
+            let kept = self.kept.max(self.exempt_until());
+            due = Some(naps::level(requested, kept, now)).filter(|level| *level < Desired::Running);
         }
         if let Some((boundary, stop)) = latest_boundary(accepted, now)
             && requested < boundary

@@ -32,6 +32,7 @@ pub(crate) struct Items {
     pub(crate) claims: BTreeMap<ClaimKey, Claim>,
     pub(crate) events: BTreeMap<AppId, BTreeMap<String, Event>>,
     pub(crate) approvals: Approvals,
+    pub(crate) reported: Option<Timestamp>,
     pub(crate) pauses: Pauses,
     pub(crate) keeps: BTreeMap<User, Ledger>,
     pub(crate) leases: BTreeMap<Shard, Lease>,
@@ -65,6 +66,7 @@ impl Items {
             gates: self.gates.clone(),
             claims: self.claims.clone(),
             approvals: self.approvals,
+            reported: self.reported,
             pauses: self.pauses.clone(),
             keeps: self.keeps.clone(),
             ..StateSnapshot::default()
@@ -293,6 +295,11 @@ impl StateStore for MemoryTables {
                 latest: Some(at),
             };
         }
+        Ok(())
+    }
+
+    async fn set_reported(&self, until: Timestamp) -> Result<()> {
+        self.items().reported = Some(until);
         Ok(())
     }
 

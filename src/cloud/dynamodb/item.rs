@@ -32,6 +32,8 @@ pub(super) type Item = std::collections::HashMap<String, AttributeValue>;
 pub(super) const CLOSED: &str = "closed";
 /// The key of the item that holds an operator's approval of a mass deletion.
 pub(super) const DELETIONS: &str = "control#deletions";
+/// The key of the item that says up to which time days are reported.
+pub(super) const REPORTED: &str = "control#report";
 /// What is paused: `fleet`, and `app#<id>` for each app. That an attribute is there is what counts.
 pub(super) const PAUSE: &str = "control#pause";
 const FLEET: &str = "fleet";
@@ -160,6 +162,11 @@ pub(super) fn read_lease(item: &Item) -> Result<Lease, String> {
         beat: counter("beat")?,
         asked: optional("asked")?,
     })
+}
+
+/// Up to which time days are reported; what cannot be read says nothing, and the last day is told once more.
+pub(super) fn read_reported(item: &Item) -> Option<Timestamp> {
+    timestamp(item, "until").ok()
 }
 
 /// How deletions were approved, from the control item. One of an older release tells of a single approval.

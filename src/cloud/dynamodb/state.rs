@@ -169,6 +169,21 @@ impl StateStore for DynamoDb {
         }
     }
 
+    async fn set_reported(&self, until: Timestamp) -> Result<()> {
+        let noted = self
+            .client
+            .update_item()
+            .table_name(&self.tables.state)
+            .key("pk", item::text(item::REPORTED))
+            .update_expression("SET #until = :until")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":until", item::text(until.to_string()))
+            .send()
+            .await;
+        noted.map_err(|error| aws::map("dynamodb.UpdateItem", error))?;
+        Ok(())
+    }
+
     async fn pauses(&self) -> Result<Pauses> {
         let found = self.item(item::PAUSE).await?;
         Ok(found.as_ref().map(item::read_pauses).unwrap_or_default())
@@ -232,6 +247,8 @@ fn sort(snapshot: &mut StateSnapshot, key: &str, found: Item) -> std::result::Re
         snapshot.keeps.insert(user, item::read_keeps(found)?);
     } else if key == item::DELETIONS {
         snapshot.approvals = item::read_approvals(&found)?;
+    } else if key == item::REPORTED {
+        snapshot.reported = item::read_reported(&found);
     } else if key == item::PAUSE {
         snapshot.pauses = item::read_pauses(&found);
     }

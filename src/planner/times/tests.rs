@@ -140,7 +140,7 @@ fn levels(case: &Case, seen: &[Minute]) -> Vec<(i64, Desired)> {
         .closed;
     let mut waits = asked_in_closed && case.manual_start == ManualStart::Enforce;
     let mut spared = asked_in_closed && case.manual_start == ManualStart::Keep;
-    let (mut nights, mut ended, mut destroyed) = (0, false, false);
+    let (mut passed, mut nights, mut ended) = (0, 0, false);
     let mut levels = Vec::new();
     for minute in minutes {
         let opens_now = waits && !minute.closed;
@@ -150,15 +150,16 @@ fn levels(case: &Case, seen: &[Minute]) -> Vec<(i64, Desired)> {
             if spared {
                 spared = false;
             } else {
-                nights += 1;
+                passed += 1;
                 ended = true;
+                // Only those count that come after every exemption.
+                nights += u32::from(minute.at > case.kept());
             }
-        } else if minute.wakes && nights > 0 {
+        } else if minute.wakes && passed > 0 {
             ended = false;
         }
         let exempt = minute.at < case.kept();
-        destroyed |= case.destroy_after.is_some_and(|most| nights > most) && !exempt;
-        let level = if destroyed {
+        let level = if case.destroy_after.is_some_and(|most| nights > most) {
             Desired::Destroyed
         } else if (ended || waits) && !exempt {
             Desired::Suspended
@@ -306,6 +307,7 @@ fn of(case: &Case, schedule: &Schedule, now: Timestamp) -> Times {
         expires_at: None,
         max_lifetime: None,
         woken_at: None,
+        kept_until: None,
         asleep_since: None,
     };
     Times::of(&ask, now)
