@@ -3,7 +3,6 @@
 //! it has by the id, which is the same for the same deadline whoever sends it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -243,13 +242,8 @@ impl Controller {
 
 /// The message about a stop. Its id is that of app and deadline.
 fn message(id: &AppId, row: Option<&Row>, memory: &Memory, warned: &Warned) -> Message {
-    let mut name = "msg_".to_owned();
-    for byte in Sha256::digest(format!("{id}\n{}", warned.deadline))
-        .iter()
-        .take(16)
-    {
-        let _ = write!(name, "{byte:02x}");
-    }
+    let digest = Sha256::digest(format!("{id}\n{}", warned.deadline));
+    let name = format!("msg_{}", hex::encode(&digest[..16]));
     let identity = memory
         .accepted
         .as_ref()

@@ -127,7 +127,10 @@ fn became(subject: Subject<'_>, life: &[Stretch], due: Timestamp) -> (Outcome, O
 fn exemptions(subject: Subject<'_>, life: &[Stretch], day: &Day, now: Timestamp) -> Vec<Exempt> {
     let mut found: BTreeMap<Timestamp, Exempt> = BTreeMap::new();
     for stretch in life.iter().filter(|stretch| stretch.is_up()) {
-        let (Some((since, until)), None) = (money::exempt(&stretch.inputs), stretch.inputs.stop_due) else {
+        let (Some((since, until)), None) = (
+            money::exempt(stretch.inputs.exemption.as_ref()),
+            stretch.inputs.stop_due,
+        ) else {
             continue;
         };
         // What the memory says now ends with now, and counts all the same.

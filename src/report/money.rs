@@ -11,7 +11,7 @@ use crate::model::orphan::Orphan;
 use crate::model::policy::{Costs, Policy};
 use crate::model::row::Desired;
 use crate::model::schedule::later;
-use crate::model::status::Phase;
+use crate::model::status::{Exemption, Phase};
 
 /// Why an app runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,14 +31,13 @@ impl Running {
 
 /// Why an app runs now; `None`: it does not.
 pub fn standing(memory: &Memory, now: Timestamp) -> Option<Running> {
-    let inputs = Inputs::of(memory);
     let due = due_since(memory).is_some();
     if !is_up(memory.status.phase, due) {
         return None;
     }
     Some(if due {
         Running::Overdue
-    } else if exempt(&inputs).is_some_and(|(since, _)| since <= now) {
+    } else if exempt(memory.status.exemption.as_ref()).is_some_and(|(since, _)| since <= now) {
         Running::Exempt
     } else {
         Running::Wanted
@@ -48,8 +47,13 @@ pub fn standing(memory: &Memory, now: Timestamp) -> Option<Running> {
 /// Whether an app that its row wants up is down now because a stop has come, and that counts as saved.
 pub fn saves(memory: &Memory, policy: &Policy, now: Timestamp) -> bool {
     let down = matches!(memory.status.phase, Phase::Destroyed | Phase::Suspended);
-    down && memory.row_gone.is_none()
-        && saved_until(&Inputs::of(memory), &policy.costs).is_some_and(|until| now < until)
+    // Most that are down are so by their rows, which is told without a copy of all that a decision rests on.
+    let wanted = memory
+        .accepted
+        .as_ref()
+        .is_some_and(|accepted| accepted.desired == Desired::Running);
+    let wanted = wanted && memory.row_gone.is_none();
+    down && wanted && saved_until(&Inputs::of(memory), &policy.costs).is_some_and(|until| now < until)
 }
 
 /// What an hour of an app costs, if its catalogue entry says so.
@@ -80,9 +84,8 @@ pub fn builds<'m>(memories: impl Iterator<Item = &'m Memory>, costs: &Costs, now
 }
 
 /// From when on an exemption keeps an app up, and until when: from the end of the day that it puts off.
-pub(super) fn exempt(inputs: &Inputs) -> Option<(Timestamp, Timestamp)> {
-    let exemption = inputs.exemption.as_ref()?;
-    let (since, until) = (exemption.since?, exemption.until);
+pub(super) fn exempt(exemption: Option<&Exemption>) -> Option<(Timestamp, Timestamp)> {
+    let (since, until) = exemption.and_then(|exemption| Some((exemption.since?, exemption.until)))?;
     (since < until).then_some((since, until))
 }
 
@@ -139,9 +142,10 @@ impl<'a> Meter<'a> {
             } else if stretch.is_up() && stretch.is_due() {
                 self.overdue.add(all, rate);
             } else if stretch.is_up() {
-                let exempt = exempt(&stretch.inputs).map_or(SignedDuration::ZERO, |(since, until)| {
-                    between(since.max(from), until.min(to))
-                });
+                let exempt = exempt(stretch.inputs.exemption.as_ref())
+                    .map_or(SignedDuration::ZERO, |(since, until)| {
+                        between(since.max(from), until.min(to))
+                    });
                 self.exempt.add(exempt, rate);
                 self.wanted.add(all - exempt, rate);
             } else if stretch.is_down()
