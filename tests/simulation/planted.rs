@@ -84,7 +84,7 @@ fn finder(bug: Bug) -> Finder {
         Bug::UnknownBuildIsOver => Finder::Seed(29),
         Bug::PauseIgnored => Finder::Seed(50),
         Bug::VersionIgnored => Finder::Seed(56),
-        Bug::RouteLossIgnored => Finder::Seed(60),
+        Bug::RouteLossIgnored => Finder::Seed(96),
         Bug::CapacityIsFailure
         | Bug::TokenExpiryIgnored
         | Bug::DrainingIgnored
