@@ -210,7 +210,8 @@ impl Controller {
         let passed = self.since_last_told(now);
         // Each replica sees all of them, and counts those of its shards.
         let ours = orphans.iter().filter(|orphan| held.has(&orphan.id)).count();
-        standing.orphaned = passed.unsigned_abs() * u32::try_from(ours).unwrap_or(u32::MAX);
+        let ours = u32::try_from(ours).unwrap_or(u32::MAX);
+        standing.orphaned = passed.unsigned_abs().saturating_mul(ours);
         standing.saved = passed.unsigned_abs().saturating_mul(saving);
         standing.saved_cost = saving_cost.over(passed);
         self.metrics.day.stand(&standing);
