@@ -37,7 +37,8 @@ pub(super) async fn show(
         .reports
         .of(&day, &fleet, &state.policy, &state.state, state.handle.now())
         .await;
-    Ok(Json(report.map_err(|error| Refused::read(&error))?).into_response())
+    let report = report.map_err(|error| Refused::read(&error))?;
+    Ok(Json(&*report).into_response())
 }
 
 fn day(state: &ApiState, text: &str) -> Result<Day, Refused> {
