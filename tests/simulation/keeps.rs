@@ -63,7 +63,7 @@ impl Keeping {
     /// Until when to ask for an exemption that counts from `since`, so that its end does not fall into the quiet time,
     /// whatever cuts it: where hours are bounded, it ends before that.
     pub(crate) fn far_from_quiet(&self, asked: Timestamp, since: Timestamp, quiet: Timestamp) -> Timestamp {
-        let before = quiet - SignedDuration::from_mins(41);
+        let before = before_quiet(quiet);
         // A request that says no time is as old as the first look at it.
         let calm = before - wish::NOTICED_AFTER[3]..quiet + SignedDuration::from_hours(10);
         let cut = since + self.most;
@@ -99,7 +99,8 @@ pub(crate) fn draw(scenario: &mut Scenario) {
     }
 }
 
-/// Draws what is given to the app that sleeps at night, if there is one: nights in which it is exempt don't count.
+/// Draws what is given to the app that sleeps at night, if there is one: nights in which it is exempt don't count. All of it
+/// is over before the quiet time: whether an exemption puts off a nap is what `naps` leaves open.
 pub(crate) fn draw_nights(scenario: &mut Scenario) {
     let mut dice = Dice::new(scenario.seed, NIGHTS);
     if !dice.percent(40) {
@@ -109,6 +110,9 @@ pub(crate) fn draw_nights(scenario: &mut Scenario) {
     for _ in 0..dice.between(1, 2) {
         let at = dice.moment(scenario.begin, last);
         give_or_end(scenario, &mut dice, "nap", at);
+        if let Some((_, Event::Keep { until, .. })) = scenario.events.last_mut() {
+            *until = (*until).min(before_quiet(scenario.quiet));
+        }
     }
 }
 
@@ -160,8 +164,13 @@ fn give_or_end(scenario: &mut Scenario, dice: &mut Dice, id: &str, at: Timestamp
     scenario.events.push((at, event));
 }
 
+/// The last time at which an exemption may end that does not outlast the quiet time.
+fn before_quiet(quiet: Timestamp) -> Timestamp {
+    quiet - SignedDuration::from_mins(41)
+}
+
 fn far_from_quiet(drawn: Timestamp, quiet: Timestamp) -> Timestamp {
-    let before = quiet - SignedDuration::from_mins(41);
+    let before = before_quiet(quiet);
     if (before..quiet + SignedDuration::from_hours(10)).contains(&drawn) {
         before
     } else {
@@ -182,6 +191,14 @@ pub(crate) struct Fact {
 }
 
 impl Fact {
+    /// The same as if the ledger had said so from just after the look before.
+    pub(crate) fn at_first(&self) -> Self {
+        Self {
+            at: self.since,
+            ..*self
+        }
+    }
+
     fn until(&self) -> Option<Timestamp> {
         self.given.max(self.row)
     }

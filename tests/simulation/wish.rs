@@ -59,7 +59,16 @@ pub(crate) fn may_have_been(
 ) -> bool {
     // Before its first row there is no app.
     let since = writes.first().map_or(since, |(first, _)| since.max(*first));
-    let told = exempt.facts.iter().map(|fact| fact.at);
+    // A ledger says what it says since some time between two looks at it.
+    let first: Vec<Fact> = exempt.facts.iter().map(Fact::at_first).collect();
+    let ledgers = [
+        exempt,
+        Exempt {
+            facts: &first,
+            ..exempt
+        },
+    ];
+    let told = ledgers.iter().flat_map(|ledger| ledger.facts).map(|fact| fact.at);
     let written = writes
         .iter()
         .map(|(at, _)| *at)
@@ -76,9 +85,13 @@ pub(crate) fn may_have_been(
             .flat_map(|read| errors.iter().map(|now| [*read, *now]))
     };
     moments.into_iter().any(|at| {
-        let lags = lags.iter().copied();
-        lags.flat_map(|lag| clocks().filter_map(move |clocks| level(writes, exempt, at, lag, clocks, false)))
-            .any(|level| level <= most)
+        let known = |lag: SignedDuration, ledger: Exempt<'_>| {
+            clocks().any(|clocks| {
+                level(writes, ledger, at, lag, clocks, false).is_some_and(|level| level <= most)
+            })
+        };
+        lags.iter()
+            .any(|lag| ledgers.iter().any(|ledger| known(*lag, *ledger)))
     })
 }
 
