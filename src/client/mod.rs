@@ -1,8 +1,8 @@
 //! The CLI's verbs, carried out over the HTTP API. Knows what goes over the wire (`api::dto`) and nothing
 //! else of the daemon: no table, no AWS.
 //!
-//! `args` is what people type, `http` asks, `health` asks the other port, `apply` makes a row from what was given, `output` prints on
-//! `paper`.
+//! `args` is what people type, `http` asks, `health` asks the other port, `apply` makes a row from what was given,
+//! `output` prints on `paper`.
 
 use std::io::Write;
 
