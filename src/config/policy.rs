@@ -158,9 +158,7 @@ pub(super) fn build_env(root: &mut Section<'_>) -> BuildEnv {
     };
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     // Keys the file sets come last, so that a clash with a default is blamed on what was written.
-    let (written, left): (Vec<_>, Vec<_>) = variable::entries(&env)
-        .into_iter()
-        .partition(|(key, _)| section.has(key));
+    let (written, left): (Vec<_>, Vec<_>) = env.entries().into_iter().partition(|(key, _)| section.has(key));
     for (key, name) in left.into_iter().chain(written) {
         if !section.sound(&[key]) {
             continue;

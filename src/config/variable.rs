@@ -93,7 +93,7 @@ pub(super) fn check_parameter(text: &str, env: &BuildEnv) -> Result<(), Wrong> {
     well_formed(text)?;
     let upper = text.to_ascii_uppercase();
     let remedy = "choose another name; Terraform reads a variable x from TF_VAR_x";
-    if let Some((key, _)) = entries(env).into_iter().find(|(_, name)| *name == text) {
+    if let Some((key, _)) = env.entries().into_iter().find(|(_, name)| *name == text) {
         let problem = format!("is already what a build gets as build_env.{key}");
         return Err(Wrong::new(problem, "choose another name here or there"));
     }
@@ -106,26 +106,4 @@ pub(super) fn check_parameter(text: &str, env: &BuildEnv) -> Result<(), Wrong> {
         ));
     }
     Ok(())
-}
-
-/// The keys of `build_env` with their names.
-pub(super) fn entries(env: &BuildEnv) -> [(&'static str, &str); 7] {
-    let BuildEnv {
-        action,
-        host_name,
-        resource_name,
-        instance_id,
-        user_id,
-        app,
-        spec_hash,
-    } = env;
-    [
-        ("action", action),
-        ("host_name", host_name),
-        ("resource_name", resource_name),
-        ("instance_id", instance_id),
-        ("user_id", user_id),
-        ("app", app),
-        ("spec_hash", spec_hash),
-    ]
 }

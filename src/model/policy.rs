@@ -292,6 +292,36 @@ pub const OPERATION_ID_VARIABLE: &str = "LAMPLIGHTER_OPERATION_ID";
 /// See [`OPERATION_ID_VARIABLE`].
 pub const STATE_TABLE_VARIABLE: &str = "LAMPLIGHTER_STATE_TABLE";
 
+impl BuildEnv {
+    /// The keys of `build_env` with their names.
+    pub fn entries(&self) -> [(&'static str, &str); 7] {
+        let Self {
+            action,
+            host_name,
+            resource_name,
+            instance_id,
+            user_id,
+            app,
+            spec_hash,
+        } = self;
+        [
+            ("action", action),
+            ("host_name", host_name),
+            ("resource_name", resource_name),
+            ("instance_id", instance_id),
+            ("user_id", user_id),
+            ("app", app),
+            ("spec_hash", spec_hash),
+        ]
+    }
+
+    /// The names of all variables that a build is always given, those that are not configurable included.
+    pub fn always_given(&self) -> impl Iterator<Item = &str> {
+        let own = self.entries().into_iter().map(|(_, name)| name);
+        own.chain([OPERATION_ID_VARIABLE, STATE_TABLE_VARIABLE])
+    }
+}
+
 impl Default for BuildEnv {
     fn default() -> Self {
         Self {

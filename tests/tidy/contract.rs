@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use lamplighter::model::policy::{BuildEnv, OPERATION_ID_VARIABLE, STATE_TABLE_VARIABLE};
+use lamplighter::model::policy::BuildEnv;
 use lamplighter::model::row::ATTRIBUTES;
 use lamplighter::model::status::Phase;
 
@@ -11,26 +11,8 @@ use crate::tree::{Complaint, Source, Text};
 
 /// Complaints about a document's table of the build's environment: it begins with `| variable |`.
 pub(crate) fn check_variables(document: &Text) -> Vec<Complaint> {
-    let BuildEnv {
-        action,
-        host_name,
-        resource_name,
-        instance_id,
-        user_id,
-        app,
-        spec_hash,
-    } = BuildEnv::default();
-    let ours = [
-        action,
-        host_name,
-        resource_name,
-        instance_id,
-        user_id,
-        app,
-        spec_hash,
-        OPERATION_ID_VARIABLE.to_owned(),
-        STATE_TABLE_VARIABLE.to_owned(),
-    ];
+    let env = BuildEnv::default();
+    let ours: Vec<String> = env.always_given().map(str::to_owned).collect();
     same(document, "| variable | holds |", "a build is given", &set(&ours))
 }
 

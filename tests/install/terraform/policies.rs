@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use lamplighter::model::policy::{BuildEnv, OPERATION_ID_VARIABLE, STATE_TABLE_VARIABLE};
+use lamplighter::model::policy::BuildEnv;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -217,36 +217,15 @@ fn the_daemon_may_do_what_it_does(policy: &Value) {
 /// The names that builds are always given, as the daemon has them and as the policy lets them.
 #[track_caller]
 fn builds_may_be_given_what_the_daemon_gives(daemon: &Value) {
-    let BuildEnv {
-        action,
-        host_name,
-        resource_name,
-        instance_id,
-        user_id,
-        app,
-        spec_hash,
-    } = BuildEnv::default();
-    let fixed = [OPERATION_ID_VARIABLE, STATE_TABLE_VARIABLE].map(str::to_owned);
-    let given = [
-        action,
-        host_name,
-        resource_name,
-        instance_id,
-        user_id,
-        app,
-        spec_hash,
-    ];
-    let given: BTreeSet<String> = given.into_iter().chain(fixed).collect();
+    let env = BuildEnv::default();
+    let given: BTreeSet<&str> = env.always_given().collect();
     let statements = daemon["Statement"].as_array().expect("it has statements").iter();
     let denial = statements
         .clone()
         .find(|statement| statement["Sid"] == "NoOtherVariables");
     let names = &denial.expect("the example has it")["Condition"]["ForAnyValue:StringNotLike"];
     let names = listed(&names["codebuild:environment.environmentVariables.name"]);
-    assert_eq!(
-        names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(),
-        given
-    );
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), given);
 }
 
 /// On what the daemon's calls are made in the example, and what AWS knows of them.
