@@ -1,12 +1,8 @@
 //! What docs/time.md and docs/webhooks.md show of an app's days: a real daemon is asked, on a clock that the test puts
 //! forward, and the documents say the same but for seconds and made-up names.
 
-use std::time::Duration;
-
 use clap::Parser as _;
-use jiff::SignedDuration;
 use lamplighter::client::{Client, run};
-use lamplighter::config::{Webhook, WebhookSecret};
 use lamplighter::model::status::Phase;
 use serde_json::Value;
 
@@ -111,13 +107,7 @@ async fn lab() -> (Lab, Receiver) {
         ..Setup::default()
     })
     .await;
-    lab.config.policy.webhook = true;
-    lab.config.webhook = Some(Webhook {
-        url: receiver.url.clone(),
-        secret: WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(),
-        timeout: Duration::from_secs(2),
-        give_up_after: SignedDuration::from_mins(15),
-    });
+    receiver.is_told_by(&mut lab);
     lab.start().await;
     (lab, receiver)
 }

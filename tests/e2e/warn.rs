@@ -65,6 +65,17 @@ impl Receiver {
         Self { url, heard, status }
     }
 
+    /// Has warnings of a lab that has not started yet sent here.
+    pub fn is_told_by(&self, lab: &mut Lab) {
+        lab.config.policy.webhook = true;
+        lab.config.webhook = Some(Webhook {
+            url: self.url.clone(),
+            secret: WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(),
+            timeout: Duration::from_secs(2),
+            give_up_after: SignedDuration::from_mins(15),
+        });
+    }
+
     pub fn heard(&self) -> Vec<(String, Value)> {
         self.heard.lock().unwrap().clone()
     }
@@ -80,13 +91,7 @@ async fn lab() -> (Lab, Receiver) {
     let mut lab = Lab::new().await;
     let office = lab.config.policy.schedules.get_mut("office").unwrap();
     office.warn_before = Some(SignedDuration::from_mins(15));
-    lab.config.policy.webhook = true;
-    lab.config.webhook = Some(Webhook {
-        url: receiver.url.clone(),
-        secret: WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(),
-        timeout: Duration::from_secs(2),
-        give_up_after: SignedDuration::from_mins(15),
-    });
+    receiver.is_told_by(&mut lab);
     lab.start().await;
     (lab, receiver)
 }
