@@ -188,8 +188,8 @@ pub(crate) fn calm_of(tales: &[Tale], tale: usize) -> Calm {
     }
 }
 
-/// The plans of one fault: those of [`ALWAYS`] at every call that changes something and at a third of every `stride`-th look,
-/// those of [`OFTEN`] at every other of those and all others at every `stride`-th, each beginning elsewhere.
+/// The plans of one fault: those of [`ALWAYS`] at every call that changes something and at one look in three times
+/// `stride`, those of [`OFTEN`] at every other of those and all others at every `stride`-th, each beginning elsewhere.
 pub(crate) fn singles(tales: &[Tale], calm: &[Calm], stride: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
     // Most calls are looks, and a look that goes wrong is taken again.
